@@ -1,0 +1,140 @@
+//! Listing all sessions, a page at a time.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
+
+use super::Owner;
+use crate::{Error, ErrorKind, Operation, Result, SessionKey};
+
+/// The ability to list all live sessions.
+#[async_trait]
+pub trait SessionLister: fmt::Debug + Send + Sync {
+    /// Returns one page of live sessions.
+    ///
+    /// A session that lives through the whole listing is on exactly one page;
+    /// one that is created or destroyed meanwhile may be missing. Expired
+    /// records and pointers are never listed.
+    async fn list(&self, request: &PageRequest) -> Result<Page>;
+
+    /// Returns how many live sessions there are.
+    async fn count(&self) -> Result<u64>;
+}
+
+/// Which page to return.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PageRequest {
+    /// Where to go on; `None` for the start.
+    pub cursor: Option<Cursor>,
+    /// Entries on the page, at the most. A page may be shorter, even empty,
+    /// although more follow.
+    pub limit: usize,
+}
+
+impl PageRequest {
+    /// Asks for the first page.
+    #[must_use]
+    pub const fn first(limit: usize) -> Self {
+        Self { cursor: None, limit }
+    }
+
+    /// Asks for the page at `cursor`.
+    #[must_use]
+    pub const fn at(cursor: Cursor, limit: usize) -> Self {
+        Self { cursor: Some(cursor), limit }
+    }
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Page {
+    /// The sessions on this page.
+    pub items: Vec<SessionMeta>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// Makes a page.
+    #[must_use]
+    pub const fn new(items: Vec<SessionMeta>, next: Option<Cursor>) -> Self {
+        Self { items, next }
+    }
+}
+
+/// What a store knows about a session without looking inside.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionMeta {
+    /// The key. Show [`SessionKey::handle`] to people instead.
+    pub key: SessionKey,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
+    /// How long ago it began.
+    pub age: Duration,
+    /// How long ago it was last written or touched.
+    pub idle: Duration,
+    /// What is left of its lifetime.
+    pub remaining: Duration,
+}
+
+impl SessionMeta {
+    /// Makes an entry.
+    #[must_use]
+    pub const fn new(key: SessionKey, age: Duration, idle: Duration, remaining: Duration) -> Self {
+        Self { key, owner: None, age, idle, remaining }
+    }
+
+    /// Says whom the session belongs to.
+    #[must_use]
+    pub fn with_owner(mut self, owner: Option<Owner>) -> Self {
+        self.owner = owner;
+        self
+    }
+}
+
+/// A place in a listing. Opaque to everyone but the engine; has a text form
+/// that is safe in a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(Bytes);
+
+impl Cursor {
+    /// Makes a cursor from bytes that the engine understands.
+    #[must_use]
+    pub const fn new(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the engine's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// Takes the text that `Display` wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if no cursor has that text.
+    pub fn parse(text: &str) -> Result<Self> {
+        match BASE64URL_NOPAD.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(Self(bytes.into())),
+            Err(_) => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                Operation::List,
+                "not a cursor; start again without one",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+    }
+}

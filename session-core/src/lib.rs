@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod capability;
+mod clock;
+mod error;
+mod handler;
+mod id;
+mod key;
+mod random;
+mod runtime;
+
+pub use async_trait::async_trait;
+pub use bytes::Bytes;
+
+pub use capability::{
+    Cursor, FencingToken, Owner, Page, PageRequest, SessionIndex, SessionLister, SessionLocker,
+    SessionMeta,
+};
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::{Error, ErrorKind, Operation, Result};
+pub use handler::{
+    GcReport, GcRequest, HandlerInfo, SessionHandler, Stored, Version, WriteMode, WriteOptions,
+};
+pub use id::SessionId;
+pub use key::SessionKey;
+pub use random::{OsRandom, Random};
+#[cfg(feature = "rt")]
+pub use runtime::TokioRuntime;
+pub use runtime::{BoxFuture, Runtime};
