@@ -8,7 +8,9 @@ mod handler;
 mod id;
 mod key;
 mod random;
+mod registry;
 mod runtime;
+mod uri;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -25,6 +27,8 @@ pub use handler::{
 pub use id::SessionId;
 pub use key::SessionKey;
 pub use random::{OsRandom, Random};
+pub use registry::{HandlerFactory, Registry};
 #[cfg(feature = "rt")]
 pub use runtime::TokioRuntime;
 pub use runtime::{BoxFuture, Runtime};
+pub use uri::{StoreUri, seconds};
