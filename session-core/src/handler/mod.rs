@@ -91,9 +91,18 @@ pub trait SessionHandler: fmt::Debug + Send + Sync + 'static {
     #[doc(alias = "updateTimestamp")]
     async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool>;
 
-    /// Removes a session. Returns `true` if there was one, `false` if not.
+    /// Removes a session. Returns `true` if there was a live one, `false` if not.
+    ///
+    /// With `only_at`, removes it only if nobody wrote since that version. This
+    /// is how a logout notices that the session has just moved to another id.
+    /// Needs no room in the store: it works when the store is full.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::ErrorKind::Conflict) if the record lives at another
+    /// version than `only_at`; then nothing is removed.
     #[doc(alias = "delete")]
-    async fn destroy(&self, key: &SessionKey) -> Result<bool>;
+    async fn destroy(&self, key: &SessionKey, only_at: Option<&Version>) -> Result<bool>;
 
     /// Removes expired records in one bounded step; never a live one.
     async fn gc(&self, request: &GcRequest) -> Result<GcReport>;
@@ -182,8 +191,8 @@ macro_rules! forward {
             async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
                 (**self).touch(key, idle).await
             }
-            async fn destroy(&self, key: &SessionKey) -> Result<bool> {
-                (**self).destroy(key).await
+            async fn destroy(&self, key: &SessionKey, only_at: Option<&Version>) -> Result<bool> {
+                (**self).destroy(key, only_at).await
             }
             async fn gc(&self, request: &GcRequest) -> Result<GcReport> {
                 (**self).gc(request).await
