@@ -11,6 +11,8 @@ mod memory;
 mod random;
 mod registry;
 mod runtime;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod uri;
 
 pub use async_trait::async_trait;
