@@ -25,6 +25,8 @@
 
 pub mod basic;
 mod chaos;
+pub mod concurrency;
+pub mod modes;
 mod random;
 mod run;
 mod schedule;
@@ -62,6 +64,43 @@ macro_rules! __cases {
                 an_empty_payload_is_a_session
                 payloads_come_back_byte_for_byte
                 a_mebibyte_is_a_session
+            }
+            modes {
+                a_write_at_the_current_version_is_accepted
+                a_write_from_a_stale_version_is_a_conflict
+                a_refused_write_leaves_the_lifetime_alone
+                each_write_changes_the_version
+                a_touch_changes_neither_version_nor_payload
+                a_touch_extends_the_lifetime
+                a_touch_never_shortens_a_lifetime
+                a_touch_never_passes_the_absolute_deadline
+                a_write_sets_the_absolute_deadline_anew
+                the_earlier_of_both_deadlines_counts
+                a_write_of_a_shorter_lifetime_takes_effect
+                a_late_write_does_not_bring_a_destroyed_session_back
+                a_late_write_does_not_bring_an_expired_session_back
+                an_expired_record_counts_as_free
+                a_version_does_not_outlive_its_session
+                a_session_is_destroyed_only_at_its_version
+                an_expired_session_is_not_destroyed
+                gc_spares_a_session_that_was_touched
+                a_pointer_is_a_record_like_any_other
+            }
+            concurrency {
+                of_parallel_creations_one_wins
+                of_parallel_writes_from_one_version_one_wins
+                of_parallel_creations_over_an_expired_record_one_wins
+                parallel_increments_all_count
+                a_racing_write_does_not_undo_a_destruction
+                a_racing_touch_does_not_undo_a_destruction
+                a_racing_touch_does_not_undo_a_write
+                of_parallel_destructions_one_is_true
+                of_a_write_and_a_destruction_from_one_version_one_wins
+                a_racing_gc_never_removes_what_was_touched
+                a_racing_gc_never_removes_a_successor
+                readers_see_whole_payloads_in_their_order
+                parallel_writers_never_mix_their_payloads
+                parallel_sessions_do_not_mix
             }
         }
     };
