@@ -11,6 +11,7 @@ mod random;
 mod registry;
 mod runtime;
 mod uri;
+mod value;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -32,3 +33,4 @@ pub use registry::{HandlerFactory, Registry};
 pub use runtime::TokioRuntime;
 pub use runtime::{BoxFuture, Runtime};
 pub use uri::{StoreUri, seconds};
+pub use value::{MAX_DEPTH, Value};
