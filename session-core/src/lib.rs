@@ -10,7 +10,9 @@ mod key;
 mod random;
 mod registry;
 mod runtime;
+mod serializer;
 mod uri;
+mod value;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -31,4 +33,14 @@ pub use registry::{HandlerFactory, Registry};
 #[cfg(feature = "rt")]
 pub use runtime::TokioRuntime;
 pub use runtime::{BoxFuture, Runtime};
+#[cfg(feature = "bincode")]
+pub use serializer::Bincode;
+#[cfg(feature = "json")]
+pub use serializer::Json;
+#[cfg(feature = "msgpack")]
+pub use serializer::MessagePack;
+#[cfg(feature = "postcard")]
+pub use serializer::Postcard;
+pub use serializer::{Layout, MAX_ENCODED_LEN, Serializer, Serializers};
 pub use uri::{StoreUri, seconds};
+pub use value::{MAX_DEPTH, Value};
