@@ -7,6 +7,7 @@ mod error;
 mod handler;
 mod id;
 mod key;
+mod memory;
 mod random;
 mod registry;
 mod runtime;
@@ -28,6 +29,7 @@ pub use handler::{
 };
 pub use id::SessionId;
 pub use key::SessionKey;
+pub use memory::{MemoryFactory, MemoryHandler};
 pub use random::{OsRandom, Random};
 pub use registry::{HandlerFactory, Registry};
 #[cfg(feature = "rt")]
