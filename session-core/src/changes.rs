@@ -33,7 +33,7 @@ impl Op {
         match self {
             Self::Set(new) => Ok(Some(new.clone())),
             Self::Remove => Ok(None),
-            Self::Increment(by) => increment(value, *by).map(Some),
+            Self::Increment(by) => increment(value.as_ref(), *by).map(Some),
             Self::Push(item) => push(value, item.clone()).map(Some),
             Self::Update(update) => update(value),
         }
@@ -216,10 +216,10 @@ impl fmt::Debug for Changes {
     }
 }
 
-fn increment(value: Option<Value>, by: i64) -> Result<Value> {
+fn increment(value: Option<&Value>, by: i64) -> Result<Value> {
     let now = match value {
         None | Some(Value::Null) => 0,
-        Some(Value::Int(now)) => now,
+        Some(Value::Int(now)) => *now,
         Some(_) => return Err(mismatch("only a whole number can be incremented")),
     };
     now.checked_add(by).map(Value::Int).ok_or_else(|| {

@@ -144,8 +144,7 @@ impl Frame {
         let idle = input.timestamp_if(flags & flag::IDLE)?;
         let authenticated = input.timestamp_if(flags & flag::AUTHENTICATED)?;
         let owner = if flags & flag::OWNER == 0 { None } else { Some(input.owner()?) };
-        let persistent =
-            (flags & flag::PERSIST_SET != 0).then_some(flags & flag::PERSIST != 0);
+        let persistent = (flags & flag::PERSIST_SET != 0).then_some(flags & flag::PERSIST != 0);
         let idle = idle.map(|idle| Duration::from_millis(idle.as_millis()));
         let meta = Meta { created, absolute, idle, authenticated, owner, persistent };
         let serializers = input.serializers()?;
@@ -479,9 +478,23 @@ mod tests {
     fn the_format_is_frozen() {
         let hex = data_encoding::HEXLOWER.encode(&sample());
         let expected = concat!(
-            "73657301", "7e", "0707070707070707", "0100000000000000", "0200000000000000",
-            "0300000000000000", "0400000000000000", "03616e6e", "02", "0177", "036f6c64", "03",
-            "00010361", "01010062", "80010361", "6f6e65", "74776f",
+            "73657301",
+            "7e",
+            "0707070707070707",
+            "0100000000000000",
+            "0200000000000000",
+            "0300000000000000",
+            "0400000000000000",
+            "03616e6e",
+            "02",
+            "0177",
+            "036f6c64",
+            "03",
+            "00010361",
+            "01010062",
+            "80010361",
+            "6f6e65",
+            "74776f",
         );
         assert_eq!(hex, expected);
     }

@@ -1,12 +1,15 @@
 //! Collects expired sessions in the background.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::{
-    Error, ErrorKind, GcReport, GcRequest, Operation, Result, SessionManager, random,
+    BoxFuture, Error, ErrorKind, GcReport, GcRequest, Operation, Result, SessionManager, random,
 };
 
 /// Collects expired sessions in the background until it is stopped or dropped.
@@ -50,8 +53,9 @@ impl Gc {
         if interval.is_zero() {
             return Err(invalid("the interval between collections must be longer than nothing"));
         }
-        let runtime =
-            sessions.runtime().ok_or_else(|| invalid("collecting in the background needs a runtime"))?;
+        let runtime = sessions
+            .runtime()
+            .ok_or_else(|| invalid("collecting in the background needs a runtime"))?;
         let (stopped, stop) = watch::channel(false);
         if !sessions.handler().info().expires_natively {
             let task = run(sessions.clone(), Arc::clone(runtime), interval, stop);
@@ -74,11 +78,8 @@ async fn run(
 ) {
     let mut pause = jitter(&sessions, interval);
     loop {
-        tokio::select! {
-            biased;
-            // Also when the `Gc` was dropped.
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            () = runtime.sleep(pause) => {}
+        if stopped_within(&mut stop, runtime.sleep(pause)).await {
+            return;
         }
         pause = match sessions.0.collect(&GcRequest::default()).await {
             Ok(GcReport { more: true, .. }) => STEP_PAUSE,
@@ -89,6 +90,18 @@ async fn run(
             }
         };
     }
+}
+
+/// Waits for the end of the pause. `true` if the [`Gc`] was stopped or dropped first.
+async fn stopped_within(stop: &mut watch::Receiver<bool>, mut pause: BoxFuture<()>) -> bool {
+    let mut stop = pin!(stop.wait_for(|stopped| *stopped));
+    poll_fn(|cx| {
+        if stop.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        pause.as_mut().poll(cx).map(|()| false)
+    })
+    .await
 }
 
 /// Returns a random part of `bound`, or none of it if the generator fails.

@@ -300,8 +300,7 @@ mod tests {
 
     #[test]
     fn a_session_of_short_life_is_touched_before_it_ends() {
-        let policy =
-            Policy { touch_interval: Some(Duration::from_secs(300)), ..Policy::default() };
+        let policy = Policy { touch_interval: Some(Duration::from_secs(300)), ..Policy::default() };
         assert_eq!(policy.touch_interval(Duration::from_secs(10)), Duration::from_secs(5));
     }
 }

@@ -59,7 +59,8 @@ impl Record {
     fn slot(&self, space: Space, name: &str) -> Option<&Slot> {
         let slots = &self.table.slots;
         let wanted = (space, name.as_bytes());
-        let found = slots.binary_search_by(|slot| (slot.space, slot.name(&self.payload)).cmp(&wanted));
+        let found =
+            slots.binary_search_by(|slot| (slot.space, slot.name(&self.payload)).cmp(&wanted));
         found.ok().map(|index| &slots[index])
     }
 
@@ -88,7 +89,7 @@ impl Record {
     }
 
     fn decode(&self, slot: &Slot, serializers: &Serializers) -> Result<Value> {
-        serializers.by_name(self.serializer(slot))?.decode(slot.value(&self.payload))
+        serializers.reader(self.serializer(slot))?.decode(slot.value(&self.payload))
     }
 
     /// Copies an untouched value byte for byte, unless another serializer wrote
@@ -226,7 +227,8 @@ impl Making<'_> {
             let before = out.len();
             writer.encode(&value, out)?;
             same = old.is_some_and(|(slot, base)| {
-                base.serializer(slot) == writer.name() && slot.value(&base.payload) == &out[before..]
+                base.serializer(slot) == writer.name()
+                    && slot.value(&base.payload) == &out[before..]
             });
             Ok(())
         })?;

@@ -8,8 +8,8 @@ use crate::frame::{Frame, Pointer};
 use crate::record::Record;
 use crate::session::state::{Current, ReadOnly, State};
 use crate::{
-    Damage, Error, ErrorKind, Event, Outage, Result, Session, SessionId, SessionKey, Status, Stored,
-    Timestamp,
+    Damage, Error, ErrorKind, Event, Outage, Result, Session, SessionId, SessionKey, Status,
+    Stored, Timestamp,
 };
 
 /// How many ids of one request are looked at.

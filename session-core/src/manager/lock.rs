@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::contention::Turn;
 use super::Core;
+use super::contention::Turn;
 use crate::{Error, ErrorKind, Exclusive, FencingToken, Operation, Result, SessionKey};
 
 /// How long to wait between two tries for a lock that another process holds:

@@ -16,8 +16,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::builder::ManagerBuilder;
-pub use self::load::Access;
 use self::contention::Contention;
+pub use self::load::Access;
 use self::stale::StaleCache;
 use self::watch::Watchers;
 use crate::session::state::State;

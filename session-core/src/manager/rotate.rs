@@ -62,7 +62,13 @@ impl Core {
         }
         self.observe(&Event::Regenerated);
         self.evict_excess(work, &new.draft.meta, &new.key).await;
-        Ok(Saved::Written(self.written(&new.id, &new.key, new.version, &new.draft, &new.options)?))
+        Ok(Saved::Written(self.written(
+            &new.id,
+            &new.key,
+            new.version,
+            &new.draft,
+            &new.options,
+        )?))
     }
 
     async fn insert(&self, old: &Current, work: &Work) -> Result<New, Failure> {

@@ -78,7 +78,7 @@ impl Session {
     /// [`ErrorKind::TypeMismatch`] if the value has another type; it stays as it
     /// is. [`ErrorKind::Corrupt`] if its bytes do not verify.
     pub fn get<'a, T: DeserializeOwned>(&self, key: impl Into<Key<'a, T>>) -> Result<Option<T>> {
-        self.read(Space::User, key.into().name)?.map(from_value).transpose()
+        self.read(Space::User, key.into().name)?.as_ref().map(from_value).transpose()
     }
 
     /// Stores a value.
@@ -229,7 +229,7 @@ impl Session {
     pub fn increment<'a>(&self, key: impl Into<Key<'a, i64>>, by: i64) -> Result<i64> {
         let name = key.into().name;
         let value = self.apply(name, Op::Increment(by))?;
-        value.map_or(Ok(0), from_value)
+        value.as_ref().map_or(Ok(0), from_value)
     }
 
     /// Adds an item to the end of a list. A missing value counts as an empty list.
@@ -265,11 +265,11 @@ impl Session {
         update: impl Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
     ) -> Result<Option<T>> {
         let update = move |value: Option<Value>| {
-            let value = value.map(from_value).transpose()?;
+            let value = value.as_ref().map(from_value).transpose()?;
             update(value).map(|value| Value::from_serialize(&value)).transpose()
         };
         let value = self.apply(key.into().name, Op::Update(Arc::new(update)))?;
-        value.map(from_value).transpose()
+        value.as_ref().map(from_value).transpose()
     }
 
     /// Stores a message that is shown once: the first request that asks for it
@@ -296,7 +296,7 @@ impl Session {
     ) -> Result<Option<T>> {
         let name = key.into().name;
         let Some(value) = self.read(Space::Flash, name)? else { return Ok(None) };
-        let value = from_value(value)?;
+        let value = from_value(&value)?;
         // A reader who may not change the session may still see the message.
         drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Remove)));
         Ok(Some(value))
@@ -326,16 +326,15 @@ impl Session {
     /// Does `op` to what this request sees, outside of the lock because it may be
     /// the user's code, and notes it down if it succeeds.
     fn apply(&self, name: &str, op: Op) -> Result<Option<Value>> {
-        let before = self.change(|state| {
-            state.view(&self.0.core.serializers).get(Space::User, name)
-        })??;
+        let before =
+            self.change(|state| state.view(&self.0.core.serializers).get(Space::User, name))??;
         let value = op.apply(before)?;
         self.change(|state| state.changes.add(Space::User, name, op))?;
         Ok(value)
     }
 }
 
-fn from_value<T: DeserializeOwned>(value: Value) -> Result<T> {
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T> {
     value.deserialize().map_err(|err| match err.kind() {
         ErrorKind::TypeMismatch => err,
         _ => Error::new(

@@ -76,9 +76,10 @@ impl ReadOnly {
             Self::Degraded => {
                 (ErrorKind::Degraded, "the store is down, so the session cannot be changed now")
             }
-            Self::Moved => {
-                (ErrorKind::Gone, "the session has a new id, and this request came with the old one")
-            }
+            Self::Moved => (
+                ErrorKind::Gone,
+                "the session has a new id, and this request came with the old one",
+            ),
             Self::Ended => (ErrorKind::Gone, "the session has ended meanwhile"),
         };
         Error::new(kind, Operation::Change, message)
