@@ -38,7 +38,7 @@ pub use handler::{
 };
 pub use id::SessionId;
 pub use key::SessionKey;
-pub use manager::{Access, ManagerBuilder, SessionManager};
+pub use manager::{Access, ManagerBuilder, SessionManager, Shielded};
 pub use memory::{MemoryFactory, MemoryHandler};
 #[cfg(feature = "metrics")]
 pub use observe::MetricsObserver;
