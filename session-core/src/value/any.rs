@@ -38,27 +38,21 @@ impl Serialize for Value {
 /// an integer beyond 64 bits are errors.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        AnySeed::default().deserialize(deserializer)
+        AnySeed { left: MAX_DEPTH }.deserialize(deserializer)
     }
 }
 
 /// Deserializes a value that may still open `left` containers.
 #[derive(Clone, Copy)]
 pub(crate) struct AnySeed {
-    left: usize,
-}
-
-impl Default for AnySeed {
-    fn default() -> Self {
-        Self { left: MAX_DEPTH }
-    }
+    pub(crate) left: usize,
 }
 
 impl AnySeed {
     fn inner<E: Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
             Some(left) => Ok(Self { left }),
-            None => Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}"))),
+            None => Err(E::custom("nested too deeply")),
         }
     }
 }

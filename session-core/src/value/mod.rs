@@ -10,7 +10,7 @@ mod tests;
 
 use std::fmt;
 
-#[cfg(any(feature = "postcard", feature = "msgpack", feature = "json"))]
+#[cfg(feature = "json")]
 pub(crate) use self::any::AnySeed;
 pub(crate) use self::any::has_repeated_key;
 
@@ -48,7 +48,8 @@ pub const MAX_DEPTH: usize = 64;
 /// # Depth
 ///
 /// Values that come from serde or from stored bytes are at most [`MAX_DEPTH`]
-/// deep. Building deeper ones by hand is possible, storing them is an error.
+/// deep. Deeper ones can be built by hand; storing them is an error, and dropping
+/// them takes stack as any nested type does.
 ///
 /// # Debug
 ///
