@@ -118,8 +118,7 @@ impl<'de> Visitor<'de> for AnySeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        // Not sized by the hint: it may be a claim of hostile bytes.
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(believed(seq.size_hint()));
         while let Some(value) = seq.next_element_seed(inner)? {
             list.push(value);
         }
@@ -128,7 +127,7 @@ impl<'de> Visitor<'de> for AnySeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(believed(entries.size_hint()));
         while let Some(key) = entries.next_key::<String>()? {
             map.push((key, entries.next_value_seed(inner)?));
         }
@@ -137,6 +136,14 @@ impl<'de> Visitor<'de> for AnySeed {
         }
         Ok(Value::Map(map))
     }
+}
+
+/// Returns how many elements to make room for when `claimed` are announced.
+///
+/// The length may be a claim of hostile bytes: beyond a few, room is made as the
+/// elements arrive.
+pub(crate) fn believed(claimed: Option<usize>) -> usize {
+    claimed.unwrap_or(0).min(16)
 }
 
 /// Returns whether two entries have the same key.

@@ -12,6 +12,9 @@ use std::fmt;
 
 #[cfg(feature = "json")]
 pub(crate) use self::any::AnySeed;
+#[cfg(any(feature = "bincode", feature = "postcard"))]
+pub(crate) use self::any::believed;
+#[cfg(any(feature = "bincode", feature = "postcard", feature = "msgpack", feature = "json"))]
 pub(crate) use self::any::has_repeated_key;
 
 /// The deepest nesting of lists and maps in a [`Value`]: 64.

@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use serde::ser::{self, Impossible, Serialize};
 
+use super::any::{believed, has_repeated_key};
 use super::fault::Fault;
-use super::{MAX_DEPTH, Value, has_repeated_key};
+use super::{MAX_DEPTH, Value};
 use crate::{ErrorKind, Operation, Result};
 
 impl Value {
@@ -39,12 +40,17 @@ impl ToValue {
         self.left.checked_sub(1).map(|left| Self { left }).ok_or_else(Fault::too_deep)
     }
 
-    fn list(self) -> Result<ToList, Fault> {
-        Ok(ToList { list: Vec::new(), variant: None, inner: self.inner()? })
+    fn list(self, len: Option<usize>) -> Result<ToList, Fault> {
+        Ok(ToList { list: Vec::with_capacity(believed(len)), variant: None, inner: self.inner()? })
     }
 
-    fn map(self) -> Result<ToMap, Fault> {
-        Ok(ToMap { map: Vec::new(), key: None, variant: None, inner: self.inner()? })
+    fn map(self, len: Option<usize>) -> Result<ToMap, Fault> {
+        Ok(ToMap {
+            map: Vec::with_capacity(believed(len)),
+            key: None,
+            variant: None,
+            inner: self.inner()?,
+        })
     }
 }
 
@@ -184,16 +190,16 @@ impl ser::Serializer for ToValue {
         Ok(tagged(Some(variant), content.serialize(self.inner()?)?))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_seq(self, len: Option<usize>) -> Result<ToList, Fault> {
+        self.list(len)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_tuple(self, len: usize) -> Result<ToList, Fault> {
+        self.list(Some(len))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<ToList, Fault> {
+        self.list(Some(len))
     }
 
     fn serialize_tuple_variant(
@@ -201,17 +207,17 @@ impl ser::Serializer for ToValue {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        len: usize,
     ) -> Result<ToList, Fault> {
-        Ok(ToList { variant: Some(variant), ..self.inner()?.list()? })
+        Ok(ToList { variant: Some(variant), ..self.inner()?.list(Some(len))? })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<ToMap, Fault> {
-        self.map()
+    fn serialize_map(self, len: Option<usize>) -> Result<ToMap, Fault> {
+        self.map(len)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<ToMap, Fault> {
-        self.map()
+    fn serialize_struct(self, _: &'static str, len: usize) -> Result<ToMap, Fault> {
+        self.map(Some(len))
     }
 
     fn serialize_struct_variant(
@@ -219,9 +225,9 @@ impl ser::Serializer for ToValue {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        len: usize,
     ) -> Result<ToMap, Fault> {
-        Ok(ToMap { variant: Some(variant), ..self.inner()?.map()? })
+        Ok(ToMap { variant: Some(variant), ..self.inner()?.map(Some(len))? })
     }
 }
 
