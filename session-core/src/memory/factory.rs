@@ -1,0 +1,64 @@
+//! The engine behind `memory:`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::{MemoryHandler, NAME};
+use crate::{Error, ErrorKind, HandlerFactory, Operation, Result, SessionHandler, StoreUri};
+
+/// Serves `memory:`. Every URI that is built gets a store of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemoryFactory;
+
+impl MemoryFactory {
+    /// Makes the factory. There is nothing to set.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+/// There are no options; naming one is an error.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {}
+
+#[async_trait]
+impl HandlerFactory for MemoryFactory {
+    fn schemes(&self) -> &[&'static str] {
+        &[NAME]
+    }
+
+    async fn build(&self, uri: &StoreUri) -> Result<Arc<dyn SessionHandler>> {
+        let Options {} = uri.options()?;
+        if !uri.path()?.as_os_str().is_empty() {
+            let message = "memory has no places to choose from; write `memory:`";
+            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
+                .with_backend(NAME));
+        }
+        Ok(Arc::new(MemoryHandler::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Registry;
+
+    #[tokio::test]
+    async fn the_registry_finds_memory_by_its_scheme() {
+        let registry = Registry::new().with(MemoryFactory::new());
+        assert_eq!(registry.connect("memory:").await.unwrap().info().name, "memory");
+    }
+
+    #[tokio::test]
+    async fn a_path_or_an_option_is_refused() {
+        let registry = Registry::new().with(MemoryFactory::new());
+        for bad in ["memory:/tmp", "memory://host", "memory:?session.size=3", "memory:?size=3"] {
+            let err = registry.connect(bad).await.unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad}");
+        }
+    }
+}
