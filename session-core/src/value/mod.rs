@@ -4,6 +4,7 @@ mod any;
 mod de;
 mod fault;
 mod from;
+mod key;
 mod ser;
 #[cfg(test)]
 mod tests;
