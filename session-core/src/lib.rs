@@ -20,6 +20,8 @@ mod registry;
 mod runtime;
 mod serializer;
 mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod uri;
 mod value;
 

@@ -1,0 +1,3 @@
+//! Tests of session-core from outside.
+
+mod conformance;
