@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Gone,
     /// A limit on bytes, keys or depth would be passed.
     TooLarge,
+    /// The owner has as many sessions as are allowed.
+    TooMany,
     /// The store has no room left. Destroying sessions still works.
     StorageFull,
     /// The store refuses this program's credentials or file permissions.
@@ -63,6 +65,7 @@ impl ErrorKind {
             Self::AlreadyExists => "already_exists",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
+            Self::TooMany => "too_many",
             Self::StorageFull => "storage_full",
             Self::PermissionDenied => "permission_denied",
             Self::Corrupt => "corrupt",

@@ -2,18 +2,28 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod capability;
+mod changes;
 mod clock;
 mod error;
+mod frame;
+mod gc;
 mod handler;
 mod id;
 mod key;
+mod manager;
 mod memory;
+mod observe;
+mod policy;
 mod random;
+mod record;
 mod registry;
 mod runtime;
+mod serializer;
+mod session;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod uri;
+mod value;
 
 pub use async_trait::async_trait;
 pub use bytes::Bytes;
@@ -24,15 +34,34 @@ pub use capability::{
 };
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::{Error, ErrorKind, Operation, Result};
+pub use gc::Gc;
 pub use handler::{
     GcReport, GcRequest, HandlerInfo, SessionHandler, Stored, Version, WriteMode, WriteOptions,
 };
 pub use id::SessionId;
 pub use key::SessionKey;
+pub use manager::{Access, ManagerBuilder, SessionManager, Shielded};
 pub use memory::{MemoryFactory, MemoryHandler};
+#[cfg(feature = "metrics")]
+pub use observe::MetricsObserver;
+#[cfg(feature = "tracing")]
+pub use observe::TracingObserver;
+pub use observe::{Event, Observer};
+pub use policy::{Conflict, Damage, Excess, Exclusive, Lottery, Outage, OwnerLimit, Policy};
 pub use random::{OsRandom, Random};
 pub use registry::{HandlerFactory, Registry};
 #[cfg(feature = "rt")]
 pub use runtime::TokioRuntime;
 pub use runtime::{BoxFuture, Runtime};
+#[cfg(feature = "bincode")]
+pub use serializer::Bincode;
+#[cfg(feature = "json")]
+pub use serializer::Json;
+#[cfg(feature = "msgpack")]
+pub use serializer::MessagePack;
+#[cfg(feature = "postcard")]
+pub use serializer::Postcard;
+pub use serializer::{Layout, MAX_ENCODED_LEN, Serializer, Serializers};
+pub use session::{CookieAction, Key, Save, Session, Status};
 pub use uri::{StoreUri, seconds};
+pub use value::{MAX_DEPTH, Value};

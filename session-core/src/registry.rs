@@ -27,7 +27,7 @@ pub trait HandlerFactory: fmt::Debug + Send + Sync + 'static {
 /// A plain value: fill one at start-up, pass it down, drop it. There is no
 /// process-wide registry.
 ///
-/// ```ignore
+/// ```
 /// use session_core::{MemoryFactory, Registry};
 ///
 /// # async fn example() -> session_core::Result<()> {

@@ -11,8 +11,8 @@
 //!
 //! Each test evaluates the expression for a handler of its own and brings its
 //! own runtime, so no version of tokio has to match. The expression gives a
-//! [`SessionHandler`] on an **empty store of its own**: a new directory, prefix,
-//! table or database. Whatever goes wrong on the way there may panic.
+//! handler on an **empty store of its own**: a new directory, prefix, table or
+//! database. Whatever goes wrong on the way there may panic.
 //!
 //! The cases are public functions, usable alone; [`cases`] lists them all. Those
 //! about a capability pass if the handler does not have it.

@@ -150,7 +150,7 @@ impl fmt::Debug for StoreUri {
 /// Returns the length of the scheme by the rules of RFC 3986, section 3.1.
 fn scheme_len(text: &str) -> Option<usize> {
     let len = text.find(':')?;
-    let scheme = text[..len].as_bytes();
+    let scheme = &text.as_bytes()[..len];
     let starts = scheme.first()?.is_ascii_alphabetic();
     let rest = scheme.iter().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b));
     (starts && rest).then_some(len)

@@ -1,0 +1,314 @@
+//! What one request did to a session, replayable on a newer state of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, ErrorKind, Operation, Owner, Result, Timestamp, Value};
+
+/// The two name spaces of a session. Flash messages never meet the user's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Space {
+    User,
+    Flash,
+}
+
+/// A function that makes a new value out of the present one.
+pub(crate) type Update = Arc<dyn Fn(Option<Value>) -> Result<Option<Value>> + Send + Sync>;
+
+/// One thing that was done to one key.
+#[derive(Clone)]
+pub(crate) enum Op {
+    Set(Value),
+    Remove,
+    Increment(i64),
+    Push(Value),
+    Update(Update),
+}
+
+impl Op {
+    /// Does it to a value.
+    pub(crate) fn apply(&self, value: Option<Value>) -> Result<Option<Value>> {
+        match self {
+            Self::Set(new) => Ok(Some(new.clone())),
+            Self::Remove => Ok(None),
+            Self::Increment(by) => increment(value.as_ref(), *by).map(Some),
+            Self::Push(item) => push(value, item.clone()).map(Some),
+            Self::Update(update) => update(value),
+        }
+    }
+
+    /// Whether the value before makes no difference.
+    const fn overwrites(&self) -> bool {
+        matches!(self, Self::Set(_) | Self::Remove)
+    }
+}
+
+/// Names the operation and hides the value.
+impl fmt::Debug for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Set(_) => "Set",
+            Self::Remove => "Remove",
+            Self::Increment(_) => "Increment",
+            Self::Push(_) => "Push",
+            Self::Update(_) => "Update",
+        })
+    }
+}
+
+/// All that was done to one key, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log(Vec<Op>);
+
+impl Log {
+    /// Adds one operation. What it overwrites is forgotten.
+    fn add(&mut self, op: Op) {
+        if op.overwrites() {
+            self.0.clear();
+        }
+        if let (Some(Op::Increment(sum)), Op::Increment(by)) = (self.0.last_mut(), &op)
+            && let Some(both) = sum.checked_add(*by)
+        {
+            *sum = both;
+            return;
+        }
+        self.0.push(op);
+    }
+
+    /// Does it all to a value.
+    pub(crate) fn apply(&self, value: Option<Value>) -> Result<Option<Value>> {
+        self.0.iter().try_fold(value, |value, op| op.apply(value))
+    }
+
+    /// Whether the value before makes no difference.
+    pub(crate) fn overwrites(&self) -> bool {
+        self.0.first().is_some_and(Op::overwrites)
+    }
+}
+
+/// What one request did to a session.
+///
+/// On a conflict the session is read again and the same changes are replayed on
+/// what is there now: two requests that change different keys both win.
+#[derive(Clone, Default)]
+pub(crate) struct Changes {
+    /// Whether everything that was there before was dropped first.
+    cleared: bool,
+    user: BTreeMap<String, Log>,
+    flash: BTreeMap<String, Log>,
+    pub(crate) meta: MetaChanges,
+}
+
+/// What one request did to the session's own settings.
+#[derive(Clone, Default)]
+pub(crate) struct MetaChanges {
+    pub(crate) owner: Option<Option<Owner>>,
+    pub(crate) idle: Option<Option<Duration>>,
+    /// When to end; the inner `None` for never.
+    pub(crate) absolute: Option<Option<Timestamp>>,
+    pub(crate) persistent: Option<Option<bool>>,
+    pub(crate) authenticated: Option<Timestamp>,
+    /// Whether to store the session even if it is empty.
+    pub(crate) establish: bool,
+}
+
+impl MetaChanges {
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.owner.is_none()
+            && self.idle.is_none()
+            && self.absolute.is_none()
+            && self.persistent.is_none()
+            && self.authenticated.is_none()
+            && !self.establish
+    }
+
+    fn then(&mut self, later: Self) {
+        self.owner = later.owner.or(self.owner.take());
+        self.idle = later.idle.or(self.idle);
+        self.absolute = later.absolute.or(self.absolute);
+        self.persistent = later.persistent.or(self.persistent);
+        self.authenticated = later.authenticated.or(self.authenticated);
+        self.establish |= later.establish;
+    }
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.cleared && self.user.is_empty() && self.flash.is_empty() && self.meta.is_empty()
+    }
+
+    pub(crate) const fn cleared(&self) -> bool {
+        self.cleared
+    }
+
+    pub(crate) const fn logs(&self, space: Space) -> &BTreeMap<String, Log> {
+        match space {
+            Space::User => &self.user,
+            Space::Flash => &self.flash,
+        }
+    }
+
+    pub(crate) fn log(&self, space: Space, name: &str) -> Option<&Log> {
+        self.logs(space).get(name)
+    }
+
+    pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {
+        let logs = self.logs_mut(space);
+        match logs.get_mut(name) {
+            Some(log) => log.add(op),
+            None => logs.entry(name.to_owned()).or_default().add(op),
+        }
+    }
+
+    /// Forgets what was done to a key.
+    pub(crate) fn undo(&mut self, space: Space, name: &str) {
+        self.logs_mut(space).remove(name);
+    }
+
+    /// Drops all data; settings of the session stay.
+    pub(crate) fn clear(&mut self) {
+        self.cleared = true;
+        self.user.clear();
+        self.flash.clear();
+    }
+
+    /// Adds what was done after this.
+    pub(crate) fn then(&mut self, later: Self) {
+        if later.cleared {
+            self.clear();
+        }
+        for (logs, later) in [(&mut self.user, later.user), (&mut self.flash, later.flash)] {
+            for (name, log) in later {
+                let known = logs.entry(name).or_default();
+                log.0.into_iter().for_each(|op| known.add(op));
+            }
+        }
+        self.meta.then(later.meta);
+    }
+
+    /// Does what was done to one key, to a value.
+    pub(crate) fn apply(
+        &self,
+        space: Space,
+        name: &str,
+        value: Option<Value>,
+    ) -> Result<Option<Value>> {
+        let value = value.filter(|_| !self.cleared);
+        match self.log(space, name) {
+            Some(log) => log.apply(value),
+            None => Ok(value),
+        }
+    }
+
+    const fn logs_mut(&mut self, space: Space) -> &mut BTreeMap<String, Log> {
+        match space {
+            Space::User => &mut self.user,
+            Space::Flash => &mut self.flash,
+        }
+    }
+}
+
+/// Shows how much was changed and nothing of what.
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes")
+            .field("cleared", &self.cleared)
+            .field("keys", &(self.user.len() + self.flash.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+fn increment(value: Option<&Value>, by: i64) -> Result<Value> {
+    let now = match value {
+        None | Some(Value::Null) => 0,
+        Some(Value::Int(now)) => *now,
+        Some(_) => return Err(mismatch("only a whole number can be incremented")),
+    };
+    now.checked_add(by).map(Value::Int).ok_or_else(|| {
+        let message = "the number would leave the range of 64-bit integers";
+        Error::new(ErrorKind::TooLarge, Operation::Change, message)
+    })
+}
+
+fn push(value: Option<Value>, item: Value) -> Result<Value> {
+    let mut list = match value {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::List(list)) => list,
+        Some(_) => return Err(mismatch("only a list can be pushed to")),
+    };
+    list.push(item);
+    Ok(Value::List(list))
+}
+
+fn mismatch(message: &'static str) -> Error {
+    Error::new(ErrorKind::TypeMismatch, Operation::Change, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(changes: &Changes, name: &str, base: Option<Value>) -> Option<Value> {
+        changes.apply(Space::User, name, base).unwrap()
+    }
+
+    #[test]
+    fn what_is_overwritten_is_forgotten() {
+        let mut changes = Changes::default();
+        changes.add(Space::User, "n", Op::Increment(5));
+        changes.add(Space::User, "n", Op::Set(Value::Int(1)));
+        changes.add(Space::User, "n", Op::Increment(2));
+        changes.add(Space::User, "n", Op::Increment(3));
+        assert_eq!(after(&changes, "n", Some(Value::Int(100))), Some(Value::Int(6)));
+        assert_eq!(changes.user["n"].0.len(), 2);
+    }
+
+    #[test]
+    fn increments_and_pushes_build_on_what_is_there_now() {
+        let mut changes = Changes::default();
+        changes.add(Space::User, "n", Op::Increment(1));
+        changes.add(Space::User, "l", Op::Push(Value::Int(2)));
+        let theirs = Value::List(vec![Value::Int(1)]);
+        assert_eq!(after(&changes, "n", Some(Value::Int(41))), Some(Value::Int(42)));
+        assert_eq!(after(&changes, "n", None), Some(Value::Int(1)));
+        let both = Value::List(vec![Value::Int(1), Value::Int(2)]);
+        assert_eq!(after(&changes, "l", Some(theirs)), Some(both));
+    }
+
+    #[test]
+    fn an_increment_never_wraps_and_never_changes_a_type() {
+        let mut changes = Changes::default();
+        changes.add(Space::User, "n", Op::Increment(1));
+        let kind = |base| changes.apply(Space::User, "n", Some(base)).unwrap_err().kind();
+        assert_eq!(kind(Value::Int(i64::MAX)), ErrorKind::TooLarge);
+        assert_eq!(kind(Value::Str("1".into())), ErrorKind::TypeMismatch);
+    }
+
+    #[test]
+    fn a_clear_drops_what_was_there_and_what_was_done_before_it() {
+        let mut changes = Changes::default();
+        changes.add(Space::User, "a", Op::Set(Value::Int(1)));
+        changes.clear();
+        changes.add(Space::User, "b", Op::Increment(1));
+        assert_eq!(after(&changes, "a", Some(Value::Int(9))), None);
+        assert_eq!(after(&changes, "b", Some(Value::Int(9))), Some(Value::Int(1)));
+    }
+
+    #[test]
+    fn later_changes_come_after_earlier_ones() {
+        let (mut first, mut later) = (Changes::default(), Changes::default());
+        first.add(Space::User, "n", Op::Set(Value::Int(10)));
+        first.meta.idle = Some(None);
+        later.add(Space::User, "n", Op::Increment(1));
+        first.then(later);
+        assert_eq!(after(&first, "n", None), Some(Value::Int(11)));
+        assert_eq!(first.meta.idle, Some(None));
+
+        let mut cleared = Changes::default();
+        cleared.clear();
+        first.then(cleared);
+        assert_eq!(after(&first, "n", Some(Value::Int(5))), None);
+    }
+}

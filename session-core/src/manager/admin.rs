@@ -1,0 +1,139 @@
+//! Finding, counting and ending sessions from outside.
+
+use super::{Core, SessionManager};
+use crate::session::state::Doomed;
+use crate::{
+    Error, ErrorKind, Event, GcReport, GcRequest, Operation, Owner, Page, PageRequest, Result,
+    SessionId, SessionIndex, SessionKey, SessionLister,
+};
+
+/// Entries that are asked for at once when all sessions are walked.
+const PAGE: usize = 500;
+
+impl SessionManager {
+    /// Returns one page of all live sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the engine cannot list; else what it says.
+    pub async fn list(&self, request: &PageRequest) -> Result<Page> {
+        let lister = self.0.lister()?;
+        self.0.call(Operation::List, lister.list(request), |_| 0).await
+    }
+
+    /// Returns how many live sessions there are.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn count(&self) -> Result<u64> {
+        let lister = self.0.lister()?;
+        self.0.call(Operation::List, lister.count(), |_| 0).await
+    }
+
+    /// Returns one page of an owner's live sessions.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the engine has no index; else what it says.
+    pub async fn sessions_of(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
+        let index = self.0.index()?;
+        self.0.call(Operation::Index, index.sessions(owner, request), |_| 0).await
+    }
+
+    /// Ends all sessions of an owner, but for one. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// As [`sessions_of`](Self::sessions_of).
+    pub async fn revoke(&self, owner: &Owner, except: Option<&SessionId>) -> Result<u64> {
+        let index = self.0.index()?;
+        let except = except.map(SessionKey::of);
+        let revoke = index.revoke(owner, except.as_ref());
+        let count = self.0.call(Operation::Index, revoke, |_| 0).await?;
+        self.0.revoked(count).await;
+        Ok(count)
+    }
+
+    /// Ends one session, as found in a list, wherever its id has moved.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn destroy(&self, key: &SessionKey) -> Result<()> {
+        self.0.end(&Doomed { key: *key, version: None }).await
+    }
+
+    /// Ends all sessions. Returns how many there were. Sessions that are created
+    /// meanwhile may live.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`](Self::list).
+    pub async fn revoke_all(&self) -> Result<u64> {
+        let mut count = 0;
+        let mut request = PageRequest::first(PAGE);
+        loop {
+            let page = self.list(&request).await?;
+            for item in &page.items {
+                self.destroy(&item.key).await?;
+                count += 1;
+            }
+            match page.next {
+                Some(cursor) => request = PageRequest::at(cursor, PAGE),
+                None => {
+                    self.0.observe(&Event::Revoked(count));
+                    return Ok(count);
+                }
+            }
+        }
+    }
+
+    /// Removes expired records, step by step, until the walk is at its end.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn gc(&self) -> Result<GcReport> {
+        let mut total = GcReport::default();
+        loop {
+            let step = self.0.collect(&GcRequest::default()).await?;
+            total.removed += step.removed;
+            total.scanned += step.scanned;
+            total.skipped += step.skipped;
+            if !step.more {
+                return Ok(total);
+            }
+        }
+    }
+}
+
+impl Core {
+    fn lister(&self) -> Result<&dyn SessionLister> {
+        self.handler.lister().ok_or_else(|| unsupported("the engine cannot list sessions"))
+    }
+
+    fn index(&self) -> Result<&dyn SessionIndex> {
+        self.handler.index().ok_or_else(|| unsupported("the engine has no index of owners"))
+    }
+
+    /// After sessions were ended by the store itself, looks which of those that
+    /// somebody watches are over.
+    pub(super) async fn revoked(&self, count: u64) {
+        self.observe(&Event::Revoked(count));
+        for key in self.watchers.watched() {
+            match self.read(&key).await {
+                Ok(Some(_)) => {}
+                Ok(None) => self.forget(&key),
+                Err(err) => self.unseen(&err),
+            }
+        }
+        if let Some(stale) = &self.stale {
+            stale.clear();
+        }
+    }
+}
+
+fn unsupported(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, Operation::List, message)
+}

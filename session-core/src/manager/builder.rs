@@ -1,0 +1,112 @@
+//! Puts a manager together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Contention, Core, SessionManager, StaleCache, Watchers};
+use crate::{
+    Clock, Error, ErrorKind, Observer, Operation, OsRandom, Outage, Policy, Random, Result,
+    Runtime, Serializers, SessionHandler, SystemClock,
+};
+
+/// Puts a [`SessionManager`] together.
+#[must_use]
+pub struct ManagerBuilder(Core);
+
+impl ManagerBuilder {
+    pub(super) fn new(handler: Arc<dyn SessionHandler>) -> Self {
+        #[cfg(feature = "rt")]
+        let runtime: Option<Arc<dyn Runtime>> = Some(Arc::new(crate::TokioRuntime));
+        #[cfg(not(feature = "rt"))]
+        let runtime = None;
+        Self(Core {
+            handler,
+            policy: Policy::default(),
+            serializers: Serializers::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+            runtime,
+            observer: None,
+            contention: Contention::default(),
+            stale: None,
+            watchers: Watchers::default(),
+        })
+    }
+
+    /// Sets the policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.0.policy = policy;
+        self
+    }
+
+    /// Sets what writes values and what reads them.
+    pub fn serializers(mut self, serializers: Serializers) -> Self {
+        self.0.serializers = serializers;
+        self
+    }
+
+    /// Sets the clock of absolute lifetimes. The store has its own for the rest.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.0.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets where ids come from. For tests: everyone else wants [`OsRandom`].
+    pub fn random(mut self, random: impl Random) -> Self {
+        self.0.random = Arc::new(random);
+        self
+    }
+
+    /// Sets timers and background tasks. With the feature `rt` the default is
+    /// [`TokioRuntime`](crate::TokioRuntime), without it there are none.
+    pub fn runtime(mut self, runtime: impl Runtime) -> Self {
+        self.0.runtime = Some(Arc::new(runtime));
+        self
+    }
+
+    /// Sets who is told what happens.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.0.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Checks the settings and returns the manager.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the policy contradicts itself or asks for
+    /// what the handler or the runtime cannot do.
+    pub fn build(self) -> Result<SessionManager> {
+        let Core { policy, handler, runtime, .. } = &self.0;
+        policy.check()?;
+        let invalid =
+            |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        if policy.exclusive.is_some() && handler.locker().is_none() {
+            return invalid("exclusive sessions need an engine that can lock");
+        }
+        if policy.exclusive.is_some() && runtime.is_none() {
+            return invalid("exclusive sessions need a runtime, to wait for locks");
+        }
+        if policy.per_owner.is_some() && handler.index().is_none() {
+            return invalid("a limit of sessions per owner needs an engine with an index");
+        }
+        if policy.lottery.is_some() && runtime.is_none() {
+            return invalid("the lottery needs a runtime, to collect in the background");
+        }
+        Ok(self.finish())
+    }
+
+    /// Returns the manager without checks, for settings that are known to be sound.
+    pub(super) fn finish(mut self) -> SessionManager {
+        if matches!(self.0.policy.outage, Outage::Stale(_)) {
+            self.0.stale = Some(StaleCache::default());
+        }
+        SessionManager(Arc::new(self.0))
+    }
+}
+
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerBuilder").field("policy", &self.0.policy).finish_non_exhaustive()
+    }
+}

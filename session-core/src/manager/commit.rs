@@ -1,0 +1,380 @@
+//! What happens to a session when it is saved.
+
+use super::Core;
+use super::load::Found;
+use crate::changes::Changes;
+use crate::frame::Meta;
+use crate::record::{Draft, Making, Record};
+use crate::session::state::{Current, idle, set_cookie};
+use crate::{
+    Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
+    Result, Save, Session, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+};
+
+/// How often an id is drawn when the key of the last one was taken.
+pub(super) const MAX_DRAWS: usize = 8;
+/// How often a save is replayed. Within a process the savers of one session
+/// stand in line, so this is about other processes.
+const MAX_CONFLICTS: u32 = 64;
+
+/// What one save works with.
+pub(super) struct Work {
+    pub(super) changes: Changes,
+    pub(super) fence: Option<FencingToken>,
+}
+
+/// How a save ended.
+pub(super) enum Saved {
+    /// There was nothing to write.
+    Unchanged,
+    /// The store has this now.
+    Written(Current),
+    /// It was given a lifetime that is over, and so was ended.
+    Ended,
+}
+
+/// Why a save did not happen.
+pub(super) enum Failure {
+    /// The session was destroyed or expired.
+    Gone,
+    /// The session has a new id.
+    Moved,
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(err: Error) -> Self {
+        if err.kind() == ErrorKind::Gone { Self::Gone } else { Self::Error(err) }
+    }
+}
+
+impl Session {
+    /// Saves, one save at a time.
+    pub(crate) async fn commit(&self, save: Save) -> Result<()> {
+        let turn = self.0.saving.lock().await;
+        let result = self.commit_once(save).await;
+        drop(turn);
+        let lock = {
+            let mut state = self.state();
+            if state.sealed { state.lock.take() } else { None }
+        };
+        if let Some(lock) = lock {
+            self.0.core.unlock(lock).await;
+        }
+        result
+    }
+
+    async fn commit_once(&self, save: Save) -> Result<()> {
+        let core = &self.0.core;
+        self.end_doomed().await?;
+        let (current, work, regenerate) = {
+            let mut state = self.state();
+            if save == Save::Endings {
+                state.changes = Changes::default();
+            }
+            let changes = std::mem::take(&mut state.changes);
+            state.saving = Some(changes.clone());
+            let fence = state.lock.as_ref().map(|lock| lock.token);
+            let regenerate = std::mem::take(&mut state.regenerate);
+            (state.current.clone(), Work { changes, fence }, regenerate)
+        };
+        let result = match &current {
+            None if work.changes.is_empty() => Ok(Saved::Unchanged),
+            None => core.create(&work).await,
+            Some(current) if regenerate => core.regenerate(current, &work).await,
+            Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
+            Some(current) => core.change(current, &work).await,
+        };
+        let unchanged = matches!(result, Ok(Saved::Unchanged));
+        self.settle(result, &work, current.as_ref(), regenerate)?;
+        if unchanged && save == Save::All {
+            self.touch_if_due().await;
+        }
+        Ok(())
+    }
+
+    /// Destroys what was asked to be destroyed. What fails stays on the list.
+    async fn end_doomed(&self) -> Result<()> {
+        loop {
+            let Some(doomed) = self.state().doomed.first().cloned() else { return Ok(()) };
+            self.0.core.end(&doomed).await?;
+            self.state().doomed.remove(0);
+        }
+    }
+
+    /// Takes note of how a save ended.
+    fn settle(
+        &self,
+        result: Result<Saved, Failure>,
+        work: &Work,
+        before: Option<&Current>,
+        regenerate: bool,
+    ) -> Result<()> {
+        let core = &self.0.core;
+        let mut state = self.state();
+        let saving = state.saving.take();
+        let gone = |message| Err(Error::new(ErrorKind::Gone, Operation::Write, message));
+        match result {
+            Ok(Saved::Unchanged) => Ok(()),
+            Ok(Saved::Written(current)) => {
+                let new_id = before.is_none_or(|before| before.id != current.id);
+                let meta = &work.changes.meta;
+                let new_life =
+                    meta.idle.is_some() || meta.absolute.is_some() || meta.persistent.is_some();
+                if new_id || new_life {
+                    state.cookie = set_cookie(&current, &core.policy, core.now());
+                }
+                if let Some(stale) = &core.stale {
+                    stale.remember(&current, core.now());
+                }
+                state.current = Some(current);
+                Ok(())
+            }
+            Ok(Saved::Ended) => {
+                state.current = None;
+                state.cookie = CookieAction::Remove;
+                Ok(())
+            }
+            Err(Failure::Gone) => {
+                state.ended();
+                state.cookie = CookieAction::Remove;
+                core.observe(&Event::SavedTooLate);
+                gone("the session ended while this request was at work; nothing was saved")
+            }
+            Err(Failure::Moved) => {
+                // The client has been told the new id by another response.
+                state.ended();
+                state.cookie = CookieAction::Keep;
+                core.observe(&Event::SavedTooLate);
+                gone("the session got a new id while this request was at work; nothing was saved")
+            }
+            Err(Failure::Error(err)) => {
+                // Keep what was not saved, below what came after, for another try.
+                let later = std::mem::take(&mut state.changes);
+                state.changes = saving.unwrap_or_default();
+                state.changes.then(later);
+                state.regenerate |= regenerate;
+                Err(err)
+            }
+        }
+    }
+
+    /// Extends the lifetime. A failure is reported to the observer only: the
+    /// request itself has lost nothing.
+    async fn touch_if_due(&self) {
+        let core = &self.0.core;
+        let due = {
+            let state = self.state();
+            let due = state.touch_due(&core.policy, core.now());
+            due.zip(state.current.as_ref().map(|current| current.key))
+        };
+        let Some((idle, key)) = due else { return };
+        match core.touch(&key, idle).await {
+            Ok(true) => {
+                core.observe(&Event::Touched);
+                if let Some(current) = &mut self.state().current {
+                    current.expires = Some(core.now().after(idle));
+                }
+            }
+            Ok(false) => core.observe(&Event::SavedTooLate),
+            Err(err) => core.unseen(&err),
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn making<'a>(&'a self, key: &'a SessionKey) -> Making<'a> {
+        Making {
+            key,
+            serializers: &self.serializers,
+            max_bytes: self.policy.max_bytes,
+            max_keys: self.policy.max_keys,
+        }
+    }
+
+    pub(super) fn options(
+        &self,
+        mode: WriteMode,
+        meta: &Meta,
+        fence: Option<FencingToken>,
+    ) -> WriteOptions {
+        let now = self.now();
+        let mut options = WriteOptions::new(mode, idle(meta, &self.policy));
+        options.absolute = super::load::left(meta.absolute, now);
+        options.age = now.since(meta.created);
+        options.owner.clone_from(&meta.owner);
+        options.fence = fence;
+        options
+    }
+
+    /// Returns the session as it is after a write.
+    pub(super) fn written(
+        &self,
+        id: &SessionId,
+        key: &SessionKey,
+        version: Version,
+        draft: &Draft,
+        options: &WriteOptions,
+    ) -> Result<Current> {
+        Ok(Current {
+            id: id.clone(),
+            key: *key,
+            version,
+            record: Record::parse(draft.payload.clone(), key)?,
+            expires: Some(self.now().after(options.lifetime())),
+        })
+    }
+
+    /// Stores a session for the first time, under an id that nobody had before.
+    async fn create(&self, work: &Work) -> Result<Saved, Failure> {
+        let now = self.now();
+        let meta = Meta {
+            created: now,
+            absolute: self.policy.absolute.map(|absolute| now.after(absolute)),
+            idle: None,
+            authenticated: None,
+            owner: None,
+            persistent: None,
+        };
+        for _ in 0..MAX_DRAWS {
+            let id = SessionId::generate(&*self.random)?;
+            let key = SessionKey::of(&id);
+            let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
+                return Ok(Saved::Unchanged);
+            };
+            let options = self.options(WriteMode::Create, &draft.meta, work.fence);
+            if options.lifetime().is_zero() {
+                return Ok(Saved::Unchanged);
+            }
+            self.refuse_excess(work, &draft.meta, &key).await?;
+            match self.write(&key, draft.payload.clone(), &options).await {
+                Ok(version) => {
+                    self.observe(&Event::Created);
+                    self.evict_excess(work, &draft.meta, &key).await;
+                    return Ok(Saved::Written(self.written(&id, &key, version, &draft, &options)?));
+                }
+                Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Err(taken().into())
+    }
+
+    /// Writes what was changed, replayed on whatever is there by then.
+    async fn change(&self, current: &Current, work: &Work) -> Result<Saved, Failure> {
+        let mut base = current.clone();
+        let mut conflicts = 0;
+        let mut turn = None;
+        loop {
+            let Some(draft) = self.making(&base.key).changed(&base.record, &work.changes)? else {
+                return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
+            };
+            let mode = WriteMode::IfVersion(base.version.clone());
+            let options = self.options(mode, &draft.meta, work.fence);
+            if options.lifetime().is_zero() {
+                let doomed = crate::session::state::Doomed {
+                    key: base.key,
+                    version: Some(base.version.clone()),
+                };
+                self.end(&doomed).await?;
+                return Ok(Saved::Ended);
+            }
+            self.refuse_excess(work, &draft.meta, &base.key).await?;
+            match self.write(&base.key, draft.payload.clone(), &options).await {
+                Ok(version) => {
+                    self.observe(&Event::Saved { conflicts });
+                    self.evict_excess(work, &draft.meta, &base.key).await;
+                    let written = self.written(&base.id, &base.key, version, &draft, &options)?;
+                    return Ok(Saved::Written(written));
+                }
+                Err(err) if err.kind() == ErrorKind::Conflict => {
+                    conflicts += 1;
+                    if turn.is_none() && work.fence.is_none() {
+                        turn = Some(self.stand_in_line(&base.key).await?);
+                    }
+                    self.catch_up(&mut base, conflicts, err).await?;
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+    }
+
+    /// Waits behind the other savers of the session in this process.
+    pub(super) async fn stand_in_line(&self, key: &SessionKey) -> Result<super::contention::Turn> {
+        let turn = async { Ok(self.contention.turn(key).await) };
+        self.within(Operation::Write, self.policy.contention_wait, turn).await.map_err(|_| {
+            let message = "too many requests change the session at once; try again";
+            Error::new(ErrorKind::Conflict, Operation::Write, message)
+        })
+    }
+
+    /// After a conflict, takes in what somebody else has written, as the policy has it.
+    pub(super) async fn catch_up(
+        &self,
+        base: &mut Current,
+        conflicts: u32,
+        conflict: Error,
+    ) -> Result<(), Failure> {
+        let fresh = match self.find(&base.id, &base.key).await? {
+            Found::Live(fresh) => fresh,
+            Found::Pointer(_) => return Err(Failure::Moved),
+            Found::Expired | Found::Nothing => return Err(Failure::Gone),
+        };
+        if conflicts > MAX_CONFLICTS {
+            return Err(conflict.into());
+        }
+        match self.policy.conflict {
+            Conflict::Merge => *base = fresh,
+            Conflict::Strict => return Err(conflict.into()),
+            Conflict::LastWriteWins => base.version = fresh.version,
+        }
+        Ok(())
+    }
+
+    /// Refuses one session too many of an owner, where the policy says so.
+    async fn refuse_excess(&self, work: &Work, meta: &Meta, key: &SessionKey) -> Result<()> {
+        let Some(limit) = self.policy.per_owner.as_ref() else { return Ok(()) };
+        let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
+            return Ok(());
+        };
+        if limit.excess != Excess::Refuse {
+            return Ok(());
+        }
+        let request = PageRequest::first(limit.sessions + 1);
+        let page = self.call(Operation::Index, index.sessions(owner, &request), |_| 0).await?;
+        let others = page.items.iter().filter(|item| item.key != *key).count();
+        if others >= limit.sessions {
+            let message = "the owner has as many sessions as are allowed; end one of them first";
+            return Err(Error::new(ErrorKind::TooMany, Operation::Index, message));
+        }
+        Ok(())
+    }
+
+    /// Ends the oldest sessions of an owner that has too many, where the policy says so.
+    pub(super) async fn evict_excess(&self, work: &Work, meta: &Meta, key: &SessionKey) {
+        let Some(limit) = self.policy.per_owner.as_ref() else { return };
+        let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
+            return;
+        };
+        if limit.excess != Excess::Evict {
+            return;
+        }
+        match self.call(Operation::Index, index.cap(owner, limit.sessions, key), |_| 0).await {
+            Ok(0) => {}
+            Ok(count) => self.revoked(count).await,
+            Err(err) => self.unseen(&err),
+        }
+    }
+}
+
+/// Returns the owner that a save gives the session, if it does.
+fn newly_bound<'a>(work: &Work, meta: &'a Meta) -> Option<&'a crate::Owner> {
+    meta.owner.as_ref().filter(|_| work.changes.meta.owner.is_some())
+}
+
+/// The error for a generator that only draws ids that are taken.
+pub(super) fn taken() -> Error {
+    let message = "no free id in 8 draws; the random generator is broken";
+    Error::new(ErrorKind::Internal, Operation::Id, message)
+}

@@ -1,0 +1,77 @@
+//! Ends sessions, wherever they have moved meanwhile.
+
+use super::Core;
+use super::load::MAX_HOPS;
+use crate::frame::Frame;
+use crate::session::state::Doomed;
+use crate::{Error, ErrorKind, Event, Operation, Result, SessionKey, Version};
+
+/// How often a session may change under a logout. Each time somebody else has
+/// made progress.
+const MAX_TRIES: usize = 64;
+
+impl Core {
+    /// Ends a session. One call to the store, unless it was written meanwhile.
+    pub(crate) async fn end(&self, doomed: &Doomed) -> Result<()> {
+        self.end_lineage(doomed.key, doomed.version.clone()).await?;
+        self.observe(&Event::Destroyed);
+        Ok(())
+    }
+
+    /// Ends the session under `key`, following it to the key it has moved to.
+    ///
+    /// A record is removed only at a version that was seen to be the session
+    /// itself. Removing it blindly could remove a pointer that a change of id
+    /// has just left there, and the session would live on.
+    async fn end_lineage(&self, key: SessionKey, version: Option<Version>) -> Result<()> {
+        let (mut key, mut version) = (key, version);
+        let mut pointers = Vec::new();
+        for _ in 0..MAX_TRIES {
+            if let Some(seen) = version.take() {
+                match self.destroy(&key, Some(&seen)).await {
+                    Ok(_) => return self.ended(&key, &pointers).await,
+                    Err(err) if err.kind() == ErrorKind::Conflict => {}
+                    Err(err) => return Err(err),
+                }
+            }
+            let stored = match self.read(&key).await {
+                Ok(Some(stored)) => stored,
+                Ok(None) => return self.ended(&key, &pointers).await,
+                // What does not even read cannot be a pointer that anybody follows.
+                Err(err) if err.kind() == ErrorKind::Corrupt => {
+                    self.destroy(&key, None).await?;
+                    return self.ended(&key, &pointers).await;
+                }
+                Err(err) => return Err(err),
+            };
+            match Frame::parse(&stored.payload, &key) {
+                Ok(Frame::Pointer(pointer)) if pointers.len() < MAX_HOPS => {
+                    pointers.push(key);
+                    key = pointer.target;
+                }
+                Ok(_) | Err(_) => version = Some(stored.version),
+            }
+        }
+        let message = "the session was written faster than it could be destroyed; try again";
+        Err(Error::new(ErrorKind::Conflict, Operation::Destroy, message))
+    }
+
+    /// Clears up after a session: the pointers that led to it, and what this
+    /// process remembers.
+    async fn ended(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
+        self.forget(key);
+        for pointer in pointers {
+            self.forget(pointer);
+            self.destroy(pointer, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells this process that a session is over.
+    pub(super) fn forget(&self, key: &SessionKey) {
+        self.watchers.tell(key);
+        if let Some(stale) = &self.stale {
+            stale.forget(key);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! From the ids that a client presents to its session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Core;
+use crate::frame::{Frame, Pointer};
+use crate::record::Record;
+use crate::session::state::{Current, ReadOnly, State};
+use crate::{
+    Damage, Error, ErrorKind, Event, Outage, Result, Session, SessionId, SessionKey, Status,
+    Stored, Timestamp,
+};
+
+/// How many ids of one request are looked at.
+const MAX_CANDIDATES: usize = 4;
+/// How many pointers are followed. More than one only happens when a session
+/// got several new ids within a minute.
+pub(super) const MAX_HOPS: usize = 8;
+
+/// What a request wants of its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// To read and change it.
+    #[default]
+    ReadWrite,
+    /// To read it only: it takes no lock, and changes are refused.
+    ReadOnly,
+}
+
+/// What the store has under a key.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Live(Current),
+    Pointer(Pointer),
+    Expired,
+    Nothing,
+}
+
+impl Core {
+    pub(super) async fn load(
+        self: &Arc<Self>,
+        ids: &[SessionId],
+        access: Access,
+    ) -> Result<Session> {
+        let state = self.load_state(ids, access).await?;
+        self.observe(&Event::Loaded(state.status));
+        Ok(Session::from_state(Arc::clone(self), state))
+    }
+
+    async fn load_state(&self, ids: &[SessionId], access: Access) -> Result<State> {
+        let mut state = State::new(Status::New, !ids.is_empty());
+        for id in ids.iter().take(MAX_CANDIDATES) {
+            let next = match self.candidate(id, access).await {
+                Ok(next) => next,
+                Err(err) => self.degrade(err, id)?,
+            };
+            if state.current.is_some() && next.current.is_some() {
+                // Two sessions claim the client: believing the first would let
+                // whoever can plant a cookie choose.
+                self.observe(&Event::Ambiguous);
+                return Ok(State::new(Status::Unknown, true));
+            }
+            if state.current.is_none() && (next.current.is_some() || state.pointer.is_none()) {
+                state = next;
+            }
+        }
+        if access == Access::ReadOnly && state.read_only.is_none() {
+            state.read_only = Some(ReadOnly::Asked);
+        }
+        Ok(state)
+    }
+
+    /// Looks one id up, under its lock if sessions are exclusive.
+    async fn candidate(&self, id: &SessionId, access: Access) -> Result<State> {
+        let key = SessionKey::of(id);
+        let lock = match &self.policy.exclusive {
+            Some(exclusive) if access == Access::ReadWrite => {
+                Some(self.lock(&key, exclusive).await?)
+            }
+            _ => None,
+        };
+        let found = self.find(id, &key).await;
+        if let Ok(Found::Live(current)) = found {
+            if let Some(stale) = &self.stale {
+                stale.remember(&current, self.now());
+            }
+            let mut state = State::new(Status::Loaded, true);
+            state.current = Some(current);
+            state.lock = lock;
+            return Ok(state);
+        }
+        if let Some(lock) = lock {
+            self.unlock(lock).await;
+        }
+        match found? {
+            Found::Pointer(pointer) => self.moved(id, key, pointer).await,
+            Found::Expired => Ok(State::new(Status::Expired, true)),
+            Found::Live(_) | Found::Nothing => Ok(State::new(Status::Unknown, true)),
+        }
+    }
+
+    /// What an old id gives: within the grace the data of the new one, to read;
+    /// and in any case the right to end it.
+    async fn moved(&self, id: &SessionId, key: SessionKey, pointer: Pointer) -> Result<State> {
+        let mut state = State::new(Status::Unknown, true);
+        state.pointer = Some(key);
+        if self.now() >= pointer.readable_until {
+            return Ok(state);
+        }
+        let mut target = pointer.target;
+        for _ in 0..MAX_HOPS {
+            match self.find(id, &target).await? {
+                Found::Live(current) => {
+                    state.status = Status::Loaded;
+                    state.current = Some(current);
+                    state.read_only = Some(ReadOnly::Moved);
+                    break;
+                }
+                Found::Pointer(next) => target = next.target,
+                Found::Expired | Found::Nothing => break,
+            }
+        }
+        Ok(state)
+    }
+
+    /// Reads a session again, by the id it was loaded with. `None` if it is over or moved.
+    pub(crate) async fn read_live(
+        &self,
+        id: &SessionId,
+        key: &SessionKey,
+    ) -> Result<Option<Current>> {
+        match self.find(id, key).await? {
+            Found::Live(current) => Ok(Some(current)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads what is under a key.
+    pub(crate) async fn find(&self, id: &SessionId, key: &SessionKey) -> Result<Found> {
+        let Some(stored) = self.read(key).await? else { return Ok(Found::Nothing) };
+        let now = self.now();
+        match Frame::parse(&stored.payload, key) {
+            Ok(Frame::Pointer(pointer)) => Ok(Found::Pointer(pointer)),
+            Ok(Frame::Session(table)) => {
+                if table.meta.absolute.is_some_and(|absolute| absolute <= now) {
+                    return Ok(Found::Expired);
+                }
+                let Stored { payload, version, remaining } = stored;
+                Ok(Found::Live(Current {
+                    id: id.clone(),
+                    key: *key,
+                    version,
+                    record: Record::new(payload, table),
+                    expires: remaining.map(|remaining| now.after(remaining)),
+                }))
+            }
+            Err(err) => self.damaged(err),
+        }
+    }
+
+    /// What a record that does not verify is taken for.
+    fn damaged(&self, err: Error) -> Result<Found> {
+        self.observe(&Event::Damaged(&err));
+        match self.policy.damage {
+            Damage::Absent => Ok(Found::Nothing),
+            Damage::Fail => Err(err),
+        }
+    }
+
+    /// What to do when the store cannot be read.
+    fn degrade(&self, err: Error, id: &SessionId) -> Result<State> {
+        if err.kind() == ErrorKind::Corrupt {
+            return self.damaged(err).map(|_| State::new(Status::Unknown, true));
+        }
+        if !err.kind().is_outage() {
+            return Err(err);
+        }
+        let current = match (self.policy.outage, &self.stale) {
+            (Outage::Anonymous, _) => None,
+            (Outage::Stale(max_age), Some(stale)) => {
+                match stale.recall(&SessionKey::of(id), max_age, self.now()) {
+                    Some(current) => Some(current),
+                    None => return Err(err),
+                }
+            }
+            _ => return Err(err),
+        };
+        self.observe(&Event::Degraded(&err));
+        let mut state = State::new(Status::Degraded, true);
+        state.current = current;
+        state.read_only = Some(ReadOnly::Degraded);
+        Ok(state)
+    }
+}
+
+/// Returns what is left until a moment, or `None` if there is no such moment.
+pub(super) fn left(until: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
+    until.map(|until| until.since(now))
+}

@@ -1,0 +1,184 @@
+//! Loads sessions and knows all they need.
+
+mod admin;
+mod builder;
+mod call;
+pub(crate) mod commit;
+mod contention;
+mod end;
+mod load;
+pub(crate) mod lock;
+mod rotate;
+mod shield;
+mod stale;
+mod watch;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::builder::ManagerBuilder;
+use self::contention::Contention;
+pub use self::load::Access;
+pub use self::shield::Shielded;
+use self::stale::StaleCache;
+use self::watch::Watchers;
+use crate::session::state::State;
+use crate::{
+    BoxFuture, Clock, Error, Event, GcReport, GcRequest, Observer, Policy, Random, Result, Runtime,
+    Serializers, Session, SessionHandler, SessionId, Status, Timestamp,
+};
+
+/// Loads sessions from one store under one policy. Cheap to clone.
+///
+/// Integrations with web frameworks stand on this; it also serves jobs and
+/// sockets that have a session's id and no request. See [`Session`] for an example.
+#[derive(Clone)]
+pub struct SessionManager(pub(crate) Arc<Core>);
+
+/// What all sessions of a manager share.
+pub(crate) struct Core {
+    pub(crate) handler: Arc<dyn SessionHandler>,
+    pub(crate) policy: Policy,
+    pub(crate) serializers: Serializers,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) runtime: Option<Arc<dyn Runtime>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) contention: Contention,
+    pub(crate) stale: Option<StaleCache>,
+    pub(crate) watchers: Watchers,
+}
+
+impl SessionManager {
+    /// Keeps sessions in `handler` under the default policy.
+    #[must_use]
+    pub fn new(handler: impl SessionHandler) -> Self {
+        ManagerBuilder::new(Arc::new(handler)).finish()
+    }
+
+    /// Chooses policy, serializer, clock and the rest.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use session_core::{MemoryHandler, Policy, SessionManager};
+    ///
+    /// let mut policy = Policy::default();
+    /// policy.idle = Duration::from_secs(900);
+    /// let sessions = SessionManager::builder(MemoryHandler::new()).policy(policy).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn builder(handler: impl SessionHandler) -> ManagerBuilder {
+        ManagerBuilder::new(Arc::new(handler))
+    }
+
+    /// Returns a new session, for a visitor without an id. Costs no store call;
+    /// nothing is stored until it is saved with something in it.
+    #[must_use]
+    pub fn create(&self) -> Session {
+        Session::from_state(Arc::clone(&self.0), State::new(Status::New, false))
+    }
+
+    /// Returns the policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+
+    /// Returns the handler, for the abilities that go beyond sessions.
+    #[must_use]
+    pub fn handler(&self) -> &Arc<dyn SessionHandler> {
+        &self.0.handler
+    }
+
+    /// Returns the runtime, if there is one.
+    #[must_use]
+    pub fn runtime(&self) -> Option<&Arc<dyn Runtime>> {
+        self.0.runtime.as_ref()
+    }
+
+    /// Loads the session of an id. An unknown id gives a new session with
+    /// [`Status::Unknown`]; the id is never adopted.
+    ///
+    /// # Errors
+    ///
+    /// What the store says; a store that is down is never an empty session,
+    /// unless the policy says so.
+    pub async fn load(&self, id: &SessionId) -> Result<Session> {
+        self.load_any(std::slice::from_ref(id), Access::ReadWrite).await
+    }
+
+    /// Loads the session of the one id among `ids` that lives. If several live,
+    /// none is believed. At most the first four are looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); [`Locked`](crate::ErrorKind::Locked) if an
+    /// exclusive session could not be had in time.
+    pub async fn load_any(&self, ids: &[SessionId], access: Access) -> Result<Session> {
+        Core::load(&self.0, ids, access).await
+    }
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("handler", &self.0.handler)
+            .field("policy", &self.0.policy)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn observe(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(event);
+        }
+    }
+
+    /// Reports an error that no caller gets to see.
+    pub(crate) fn unseen(&self, err: &Error) {
+        self.observe(&Event::Unseen(err));
+    }
+
+    /// Runs a task to its end. Without a runtime it is lost, and so reported.
+    pub(crate) fn spawn(&self, task: BoxFuture<()>) {
+        match &self.runtime {
+            Some(runtime) => runtime.spawn(task),
+            None => self.unseen(&Error::new(
+                crate::ErrorKind::Unsupported,
+                crate::Operation::Configure,
+                "work that should outlive a request was dropped; give the manager a runtime",
+            )),
+        }
+    }
+
+    /// Collects expired sessions in the background, if the lottery says so.
+    pub(crate) fn draw_lottery(self: &Arc<Self>) {
+        let Some(lottery) = self.policy.lottery else { return };
+        if self.handler.info().expires_natively {
+            return;
+        }
+        match crate::random::below(&*self.random, u64::from(lottery.divisor)) {
+            Ok(drawn) if drawn < u64::from(lottery.probability) => {
+                let core = Arc::clone(self);
+                self.spawn(Box::pin(async move {
+                    if let Err(err) = core.collect(&GcRequest::default()).await {
+                        core.unseen(&err);
+                    }
+                }));
+            }
+            Ok(_) => {}
+            Err(err) => self.unseen(&err),
+        }
+    }
+
+    pub(crate) async fn collect(&self, request: &GcRequest) -> Result<GcReport> {
+        let report = self.handler.gc(request).await?;
+        self.observe(&Event::Collected(&report));
+        Ok(report)
+    }
+}

@@ -1,0 +1,119 @@
+//! Gives a session a new id.
+
+use super::Core;
+use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
+use crate::frame::{self, Pointer};
+use crate::policy::POINTER_LIFE;
+use crate::record::Draft;
+use crate::session::state::Current;
+use crate::{
+    Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+};
+
+/// The record under the new id, before and after the old one has ended.
+struct New {
+    id: SessionId,
+    key: SessionKey,
+    version: Version,
+    draft: Draft,
+    options: WriteOptions,
+}
+
+impl Core {
+    /// Gives a session a new id, in steps that each concern one key.
+    ///
+    /// First the new record is inserted; nobody can present its id yet. Then the
+    /// old one is replaced by a pointer, at the version that was copied: that
+    /// write decides which of several changes of id wins, and until it the old
+    /// id is the only one.
+    pub(super) async fn regenerate(
+        &self,
+        current: &Current,
+        work: &Work,
+    ) -> Result<Saved, Failure> {
+        let mut old = current.clone();
+        let mut new = self.insert(&old, work).await?;
+        let mut conflicts = 0;
+        let mut turn = None;
+        loop {
+            let Err(err) = self.leave_pointer(&old, &new.key, work).await else { break };
+            if err.kind() != ErrorKind::Conflict {
+                return Err(self.give_up(&new, err).await);
+            }
+            conflicts += 1;
+            if turn.is_none() && work.fence.is_none() {
+                match self.stand_in_line(&old.key).await {
+                    Ok(first) => turn = Some(first),
+                    Err(err) => return Err(self.give_up(&new, err).await),
+                }
+            }
+            let copied = match self.catch_up(&mut old, conflicts, err).await {
+                Ok(()) => self.copy_again(&mut new, &old, work).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = copied {
+                drop(self.destroy(&new.key, None).await);
+                return Err(failure);
+            }
+        }
+        self.watchers.moved(&old.key, &new.key);
+        if let Some(stale) = &self.stale {
+            stale.forget(&old.key);
+        }
+        self.observe(&Event::Regenerated);
+        self.evict_excess(work, &new.draft.meta, &new.key).await;
+        Ok(Saved::Written(self.written(
+            &new.id,
+            &new.key,
+            new.version,
+            &new.draft,
+            &new.options,
+        )?))
+    }
+
+    async fn insert(&self, old: &Current, work: &Work) -> Result<New, Failure> {
+        for _ in 0..MAX_DRAWS {
+            let id = SessionId::generate(&*self.random)?;
+            let key = SessionKey::of(&id);
+            let draft = self.making(&key).moved(&old.record, &work.changes)?;
+            let options = self.options(WriteMode::Create, &draft.meta, None);
+            match self.write(&key, draft.payload.clone(), &options).await {
+                Ok(version) => return Ok(New { id, key, version, draft, options }),
+                Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
+                Err(err) => return Err(err.into()),
+            }
+        }
+        Err(taken().into())
+    }
+
+    /// Ends the old record, leaving a pointer for logouts that are on their way,
+    /// and within the grace for reads.
+    async fn leave_pointer(&self, old: &Current, target: &SessionKey, work: &Work) -> Result<()> {
+        let now = self.now();
+        let pointer = Pointer { target: *target, readable_until: now.after(self.policy.grace) };
+        let payload = frame::pointer(&old.key, now, &pointer);
+        let mode = WriteMode::IfVersion(old.version.clone());
+        let mut options =
+            WriteOptions::new(mode, POINTER_LIFE).with_absolute(POINTER_LIFE).as_pointer();
+        options.fence = work.fence;
+        self.write(&old.key, payload, &options).await.map(drop)
+    }
+
+    /// Brings the new record up to what the old one has become.
+    async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
+        new.draft = self.making(&new.key).moved(&old.record, &work.changes)?;
+        let mode = WriteMode::IfVersion(new.version.clone());
+        new.options = self.options(mode, &new.draft.meta, None);
+        new.version = self.write(&new.key, new.draft.payload.clone(), &new.options).await?;
+        Ok(())
+    }
+
+    /// Takes the new record back, unless the old one may have ended: then it is
+    /// the session, though nobody is told its id.
+    async fn give_up(&self, new: &New, err: Error) -> Failure {
+        if !err.is_indeterminate() {
+            drop(self.destroy(&new.key, None).await);
+        }
+        err.into()
+    }
+}

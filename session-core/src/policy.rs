@@ -1,0 +1,306 @@
+//! What may happen to a session, and what happens when something goes wrong.
+
+use std::time::Duration;
+
+use crate::{Error, ErrorKind, Operation, Result};
+
+/// The longest grace after a change of id, and the life of the pointer that
+/// lets a logout by the old id end the session: 60 s.
+pub(crate) const POINTER_LIFE: Duration = Duration::from_secs(60);
+
+/// The largest record that any policy allows, in bytes: 4 MiB, well below the
+/// packet and document limits of the common stores (16 MiB).
+pub(crate) const MAX_BYTES: usize = 4 << 20;
+
+/// What may happen to a session, and what happens when something goes wrong.
+///
+/// ```
+/// use std::time::Duration;
+/// use session_core::{Conflict, Policy};
+///
+/// let mut policy = Policy::default();
+/// policy.idle = Duration::from_secs(900);
+/// policy.conflict = Conflict::Strict;
+/// assert!(policy.check().is_ok());
+///
+/// policy.grace = Duration::from_secs(3600);
+/// assert!(policy.check().is_err());
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long a session lives without being used. Default 1,440 s, PHP's
+    /// `session.gc_maxlifetime`.
+    pub idle: Duration,
+    /// How long a session lives at the most, from its creation or the last
+    /// [`authenticated`](crate::Session::authenticated), however much it is
+    /// used. Default 12 h (NIST SP 800-63B-4, AAL3). `None` for no such limit.
+    pub absolute: Option<Duration>,
+    /// How much of a session's life must have passed before a mere use writes
+    /// to the store to extend it. A session so ends at the earliest `idle`
+    /// minus this after its last use. `None` for a tenth of `idle`; at most a half of it.
+    pub touch_interval: Option<Duration>,
+    /// Whether the cookie outlives the browser. Default no.
+    pub persistent: bool,
+    /// Whether every response that used the session sends the cookie anew.
+    /// Default no: a persistent cookie lives as long as the session can.
+    pub rolling: bool,
+    /// The largest record in bytes. Default 1 MiB and 64 KiB; at most 4 MiB.
+    pub max_bytes: usize,
+    /// The greatest number of keys in a session. Default 4,096.
+    pub max_keys: usize,
+    /// What happens when two requests change one session. Default [`Conflict::Merge`].
+    pub conflict: Conflict,
+    /// How long after a change of id the old id still reads, so that requests
+    /// on their way do not fail. Default 0, at most 60 s. Keep 0 where
+    /// the change of id goes with a change of privilege.
+    pub grace: Duration,
+    /// Whether one request at a time may use a session. Default no.
+    pub exclusive: Option<Exclusive>,
+    /// What happens when the store cannot be read. Default [`Outage::Fail`].
+    pub outage: Outage,
+    /// What happens to a record that does not verify. Default [`Damage::Absent`].
+    pub damage: Damage,
+    /// How long one call to the store may take. Default 2 s. Needs a
+    /// [`Runtime`](crate::Runtime).
+    pub deadline: Duration,
+    /// How long a save may wait for other saves of the same session in this
+    /// process, once it met them. Default 10 s.
+    pub contention_wait: Duration,
+    /// How many sessions one owner may have. Default no limit.
+    pub per_owner: Option<OwnerLimit>,
+    /// How often the use of a session is followed by a collection of expired
+    /// ones. Default never: run a [`Gc`](crate::Gc) in the background instead.
+    pub lottery: Option<Lottery>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(1440),
+            absolute: Some(Duration::from_secs(12 * 3600)),
+            touch_interval: None,
+            persistent: false,
+            rolling: false,
+            max_bytes: (1 << 20) + (64 << 10),
+            max_keys: 4096,
+            conflict: Conflict::Merge,
+            grace: Duration::ZERO,
+            exclusive: None,
+            outage: Outage::Fail,
+            damage: Damage::Absent,
+            deadline: Duration::from_secs(2),
+            contention_wait: Duration::from_secs(10),
+            per_owner: None,
+            lottery: None,
+        }
+    }
+}
+
+impl Policy {
+    /// Checks that the settings agree with each other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`], naming the setting and its limits.
+    pub fn check(&self) -> Result<()> {
+        let invalid =
+            |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        if self.idle.is_zero() {
+            return invalid("`idle` must be longer than nothing");
+        }
+        if self.absolute.is_some_and(|absolute| absolute.is_zero()) {
+            return invalid("`absolute` must be longer than nothing; leave it out for no limit");
+        }
+        if self.touch_interval.is_some_and(|interval| interval > self.idle / 2) {
+            return invalid(
+                "`touch_interval` is at most half of `idle`, or sessions in use would end",
+            );
+        }
+        if self.grace > POINTER_LIFE {
+            return invalid("`grace` is at most 60 s");
+        }
+        if self.max_bytes > MAX_BYTES {
+            return invalid("`max_bytes` is at most 4 MiB");
+        }
+        if self.deadline.is_zero() {
+            return invalid("`deadline` must be longer than nothing");
+        }
+        if self.exclusive.as_ref().is_some_and(|exclusive| exclusive.lease.is_zero()) {
+            return invalid("the lease of an exclusive session must be longer than nothing");
+        }
+        if self.per_owner.as_ref().is_some_and(|limit| limit.sessions == 0) {
+            return invalid("an owner needs at least one session");
+        }
+        if self.lottery.as_ref().is_some_and(|lottery| lottery.divisor == 0) {
+            return invalid("`gc_divisor` must be at least 1; set `gc_probability` to 0 instead");
+        }
+        Ok(())
+    }
+
+    /// Returns the interval between touches for a session with this idle lifetime.
+    pub(crate) fn touch_interval(&self, idle: Duration) -> Duration {
+        self.touch_interval.unwrap_or(idle / 10).min(idle / 2)
+    }
+}
+
+/// What happens when two requests change one session at the same time.
+///
+/// In every case a session that was destroyed meanwhile stays destroyed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Conflict {
+    /// Both succeed: changes to different keys are all kept, increments and
+    /// pushes add up, and of two values for one key the later stays.
+    #[default]
+    Merge,
+    /// The later one gets [`ErrorKind::Conflict`], and nothing of it is kept.
+    Strict,
+    /// The later one replaces the whole record: changes of the earlier are lost.
+    LastWriteWins,
+}
+
+/// One request at a time: the session is locked from its load to its save.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Exclusive {
+    /// How long a request waits for the lock. Default 5 s.
+    #[serde(with = "crate::seconds")]
+    pub wait: Duration,
+    /// After how long a lock falls free although its holder did not free it.
+    /// Default 30 s. A holder that comes back later is refused.
+    #[serde(with = "crate::seconds")]
+    pub lease: Duration,
+}
+
+impl Exclusive {
+    /// Waits `wait` for the lock and holds it for `lease` at the most.
+    #[must_use]
+    pub const fn new(wait: Duration, lease: Duration) -> Self {
+        Self { wait, lease }
+    }
+}
+
+impl Default for Exclusive {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(5), Duration::from_secs(30))
+    }
+}
+
+/// What happens when the store cannot be read.
+///
+/// The client's cookie is left alone in every case, so that the session is
+/// there again when the store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outage {
+    /// Loading is an error, which becomes a 503 response.
+    #[default]
+    Fail,
+    /// The visitor is treated as unknown. Changes are refused.
+    Anonymous,
+    /// Data that this process saw at most so long ago is shown. Changes are
+    /// refused. Without such data, loading is an error.
+    ///
+    /// A session that was destroyed by another process may be shown that long.
+    Stale(Duration),
+}
+
+/// What happens to a record that does not verify.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Damage {
+    /// It is reported to the observer and treated as absent; it stays in the store.
+    #[default]
+    Absent,
+    /// Loading is an error.
+    Fail,
+}
+
+/// How many sessions one owner may have.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct OwnerLimit {
+    /// Sessions at the most.
+    pub sessions: usize,
+    /// What happens to one more.
+    pub excess: Excess,
+}
+
+impl OwnerLimit {
+    /// Allows so many sessions.
+    #[must_use]
+    pub const fn new(sessions: usize, excess: Excess) -> Self {
+        Self { sessions, excess }
+    }
+}
+
+/// What happens when an owner has as many sessions as are allowed, and one more comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Excess {
+    /// The owner's oldest session ends.
+    Evict,
+    /// The new one is refused with [`ErrorKind::TooMany`]. Logins at the very
+    /// same moment may each be let in.
+    Refuse,
+}
+
+/// A chance of `probability` in `divisor` that the use of a session is followed
+/// by a collection of expired ones, as PHP has it. It runs in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lottery {
+    /// PHP's `session.gc_probability`. Zero for never.
+    pub probability: u32,
+    /// PHP's `session.gc_divisor`.
+    pub divisor: u32,
+}
+
+impl Lottery {
+    /// Sets the chance.
+    #[must_use]
+    pub const fn new(probability: u32, divisor: u32) -> Self {
+        Self { probability, divisor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_settings_are_refused_by_name() {
+        let secs = Duration::from_secs;
+        type Break = fn(&mut Policy);
+        let breaks: [(&str, Break); 8] = [
+            ("idle", |p| p.idle = Duration::ZERO),
+            ("absolute", |p| p.absolute = Some(Duration::ZERO)),
+            ("touch_interval", |p| p.touch_interval = Some(p.idle)),
+            ("grace", |p| p.grace = Duration::from_secs(61)),
+            ("max_bytes", |p| p.max_bytes = 5 << 20),
+            ("deadline", |p| p.deadline = Duration::ZERO),
+            ("owner", |p| p.per_owner = Some(OwnerLimit::new(0, Excess::Evict))),
+            ("gc_divisor", |p| p.lottery = Some(Lottery::new(1, 0))),
+        ];
+        for (name, change) in breaks {
+            let mut policy = Policy::default();
+            change(&mut policy);
+            let err = policy.check().unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+            assert!(err.to_string().contains(name), "{err}");
+        }
+        assert_eq!(Policy::default().touch_interval(secs(1000)), secs(100));
+    }
+
+    #[test]
+    fn a_session_of_short_life_is_touched_before_it_ends() {
+        let policy = Policy { touch_interval: Some(Duration::from_secs(300)), ..Policy::default() };
+        assert_eq!(policy.touch_interval(Duration::from_secs(10)), Duration::from_secs(5));
+    }
+}

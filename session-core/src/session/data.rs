@@ -1,0 +1,347 @@
+//! The data of a session: get, set and the rest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Session;
+use crate::changes::{Op, Space};
+use crate::{Error, ErrorKind, Operation, Result, Value};
+
+/// The name of a value, with the type that is stored under it.
+///
+/// ```
+/// use session_core::Key;
+///
+/// const VISITS: Key<'static, u32> = Key::new("visits");
+/// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
+/// session.set(VISITS, 1)?;
+/// assert_eq!(session.get(VISITS)?, Some(1));
+/// # Ok::<(), session_core::Error>(())
+/// ```
+pub struct Key<'a, T> {
+    name: &'a str,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> Key<'a, T> {
+    /// Names a value.
+    #[must_use]
+    pub const fn new(name: &'a str) -> Self {
+        Self { name, of: PhantomData }
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub const fn name(&self) -> &'a str {
+        self.name
+    }
+}
+
+impl<T> Clone for Key<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Key<'_, T> {}
+
+impl<T> fmt::Debug for Key<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.name).finish()
+    }
+}
+
+impl<'a, T> From<&'a str> for Key<'a, T> {
+    fn from(name: &'a str) -> Self {
+        Self::new(name)
+    }
+}
+
+impl<'a, T> From<&'a String> for Key<'a, T> {
+    fn from(name: &'a String) -> Self {
+        Self::new(name)
+    }
+}
+
+impl Session {
+    /// Returns a value, or `None` if there is none under the key.
+    ///
+    /// Only this value is decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TypeMismatch`] if the value has another type; it stays as it
+    /// is. [`ErrorKind::Corrupt`] if its bytes do not verify.
+    pub fn get<'a, T: DeserializeOwned>(&self, key: impl Into<Key<'a, T>>) -> Result<Option<T>> {
+        self.read(Space::User, key.into().name)?.as_ref().map(from_value).transpose()
+    }
+
+    /// Stores a value.
+    ///
+    /// A value equal to the stored one is not a change, and costs no write.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be expressed, is too deep, or the session must not
+    /// be changed: see [`ErrorKind::Gone`], [`ErrorKind::Degraded`], [`ErrorKind::Late`].
+    pub fn set<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
+        let op = Op::Set(Value::from_serialize(&value)?);
+        self.change(|state| state.changes.add(Space::User, key.into().name, op))
+    }
+
+    /// Removes a value. There may be none.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    #[doc(alias = "remove")]
+    pub fn delete(&self, key: &str) -> Result<()> {
+        self.change(|state| state.changes.add(Space::User, key, Op::Remove))
+    }
+
+    /// Returns a value and removes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get) and [`delete`](Self::delete); then nothing is removed.
+    #[doc(alias = "pop")]
+    #[doc(alias = "take")]
+    pub fn pull<'a, T: DeserializeOwned>(&self, key: impl Into<Key<'a, T>>) -> Result<Option<T>> {
+        let key = key.into();
+        let value = self.get(key)?;
+        if value.is_some() || self.exists(key.name)? {
+            self.delete(key.name)?;
+        }
+        Ok(value)
+    }
+
+    /// Stores several values.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set); then none of them is stored.
+    #[doc(alias = "extend")]
+    pub fn put<K: AsRef<str>, T: Serialize>(
+        &self,
+        values: impl IntoIterator<Item = (K, T)>,
+    ) -> Result<()> {
+        let values = values
+            .into_iter()
+            .map(|(key, value)| Ok((key, Value::from_serialize(&value)?)))
+            .collect::<Result<Vec<_>>>()?;
+        self.change(|state| {
+            for (key, value) in values {
+                state.changes.add(Space::User, key.as_ref(), Op::Set(value));
+            }
+        })
+    }
+
+    /// Removes several values.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn forget<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Result<()> {
+        self.change(|state| {
+            for key in keys {
+                state.changes.add(Space::User, key.as_ref(), Op::Remove);
+            }
+        })
+    }
+
+    /// Removes all values. The session and its id stay; see
+    /// [`destroy`](Self::destroy) to end it.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    #[doc(alias = "clear")]
+    pub fn flush(&self) -> Result<()> {
+        self.change(|state| {
+            if state.current.is_some() || !state.changes.is_empty() {
+                state.changes.clear();
+            }
+        })
+    }
+
+    /// Returns all values by key, sorted.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not decode.
+    #[doc(alias = "entries")]
+    pub fn all(&self) -> Result<BTreeMap<String, Value>> {
+        let state = self.state();
+        let view = state.view(&self.0.core.serializers);
+        let mut all = BTreeMap::new();
+        for name in view.names(Space::User)? {
+            if let Some(value) = view.get(Space::User, &name)? {
+                all.insert(name, value);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Returns the keys that have a value, sorted.
+    ///
+    /// # Errors
+    ///
+    /// When a value that was changed with [`update`](Self::update) does not decode.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        let state = self.state();
+        let names = state.view(&self.0.core.serializers).names(Space::User)?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// Returns whether there is a value under the key, and it is not null.
+    ///
+    /// # Errors
+    ///
+    /// When the value does not decode.
+    pub fn has(&self, key: &str) -> Result<bool> {
+        Ok(self.read(Space::User, key)?.is_some_and(|value| value != Value::Null))
+    }
+
+    /// Returns whether there is a value under the key, be it null.
+    ///
+    /// # Errors
+    ///
+    /// When a value that was changed with [`update`](Self::update) does not decode.
+    #[doc(alias = "contains")]
+    pub fn exists(&self, key: &str) -> Result<bool> {
+        self.state().view(&self.0.core.serializers).contains(Space::User, key)
+    }
+
+    /// Adds to a whole number and returns the sum. A missing value counts as 0.
+    ///
+    /// Exact under contention: of 100 parallel increments by one, each is kept.
+    /// The sum that is returned is the one that this request sees.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TypeMismatch`] if the value is not a whole number,
+    /// [`ErrorKind::TooLarge`] if the sum does not fit 64 bits.
+    pub fn increment<'a>(&self, key: impl Into<Key<'a, i64>>, by: i64) -> Result<i64> {
+        let name = key.into().name;
+        let value = self.apply(name, Op::Increment(by))?;
+        value.as_ref().map_or(Ok(0), from_value)
+    }
+
+    /// Adds an item to the end of a list. A missing value counts as an empty list.
+    ///
+    /// Exact under contention: items of parallel requests are all kept.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TypeMismatch`] if the value is not a list.
+    pub fn push<T: Serialize>(&self, key: &str, item: T) -> Result<()> {
+        self.apply(key, Op::Push(Value::from_serialize(&item)?)).map(drop)
+    }
+
+    /// Makes a new value out of the present one, and returns it. `None` stands
+    /// for a missing value on both sides.
+    ///
+    /// Exact under contention: on a conflict the function runs again, on the
+    /// value that is there by then. It must not depend on anything else.
+    ///
+    /// ```
+    /// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
+    /// let best = session.update("best", |best: Option<u32>| Some(best.unwrap_or(0).max(17)))?;
+    /// assert_eq!(best, Some(17));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TypeMismatch`] if the present value has another type.
+    pub fn update<'a, T: Serialize + DeserializeOwned>(
+        &self,
+        key: impl Into<Key<'a, T>>,
+        update: impl Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
+    ) -> Result<Option<T>> {
+        let update = move |value: Option<Value>| {
+            let value = value.as_ref().map(from_value).transpose()?;
+            update(value).map(|value| Value::from_serialize(&value)).transpose()
+        };
+        let value = self.apply(key.into().name, Op::Update(Arc::new(update)))?;
+        value.as_ref().map(from_value).transpose()
+    }
+
+    /// Stores a message that is shown once: the first request that asks for it
+    /// with [`flashed`](Self::flashed) takes it. It does not appear among the keys.
+    ///
+    /// Of two requests that ask at the same moment both may see it.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub fn flash<T: Serialize>(&self, key: &str, value: T) -> Result<()> {
+        let op = Op::Set(Value::from_serialize(&value)?);
+        self.change(|state| state.changes.add(Space::Flash, key, op))
+    }
+
+    /// Returns a flash message and removes it, so that no later request sees it.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn flashed<'a, T: DeserializeOwned>(
+        &self,
+        key: impl Into<Key<'a, T>>,
+    ) -> Result<Option<T>> {
+        let name = key.into().name;
+        let Some(value) = self.read(Space::Flash, name)? else { return Ok(None) };
+        let value = from_value(&value)?;
+        // A reader who may not change the session may still see the message.
+        drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Remove)));
+        Ok(Some(value))
+    }
+
+    /// Keeps the flash messages that this request has taken for one more.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn keep_flash(&self) -> Result<()> {
+        self.change(|state| {
+            let taken: Vec<_> = state.changes.logs(Space::Flash).keys().cloned().collect();
+            for name in taken {
+                let stored = state.current.as_ref();
+                if stored.is_some_and(|current| current.record.contains(Space::Flash, &name)) {
+                    state.changes.undo(Space::Flash, &name);
+                }
+            }
+        })
+    }
+
+    fn read(&self, space: Space, name: &str) -> Result<Option<Value>> {
+        self.state().view(&self.0.core.serializers).get(space, name)
+    }
+
+    /// Does `op` to what this request sees, outside of the lock because it may be
+    /// the user's code, and notes it down if it succeeds.
+    fn apply(&self, name: &str, op: Op) -> Result<Option<Value>> {
+        let before =
+            self.change(|state| state.view(&self.0.core.serializers).get(Space::User, name))??;
+        let value = op.apply(before)?;
+        self.change(|state| state.changes.add(Space::User, name, op))?;
+        Ok(value)
+    }
+}
+
+fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    value.deserialize().map_err(|err| match err.kind() {
+        ErrorKind::TypeMismatch => err,
+        _ => Error::new(
+            ErrorKind::TypeMismatch,
+            Operation::Decode,
+            "the value has another type; read it as the type that was stored",
+        )
+        .with_source(err),
+    })
+}

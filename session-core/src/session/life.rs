@@ -1,0 +1,300 @@
+//! The life of a session: new ids, owners, lifetimes, and its end.
+
+use std::time::Duration;
+
+use super::state::{ReadOnly, idle};
+use super::{CookieAction, Session};
+use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
+
+/// How much of a request's work to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Save {
+    /// All of it.
+    #[default]
+    All,
+    /// Only that a session ended or got a new id: what a failed request may not
+    /// undo. Changes of data are dropped, and the lifetime is not extended.
+    Endings,
+}
+
+impl Session {
+    /// Gives the session a new id when it is saved; the old id ends then.
+    ///
+    /// Call it whenever privileges change, above all at login. The data stays;
+    /// call [`flush`](Self::flush) too if it must not. A session that is not
+    /// stored yet gets its first id anyway, and this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    #[doc(alias = "rotate")]
+    #[doc(alias = "sessionRegenerateId")]
+    pub fn regenerate(&self) -> Result<()> {
+        let late = self.change(|state| {
+            state.regenerate = state.current.is_some() && !state.sealed;
+            state.sealed
+        })?;
+        if late {
+            let message = "the response headers have left, so a new id cannot reach the client";
+            return Err(Error::new(ErrorKind::Late, Operation::Change, message));
+        }
+        Ok(())
+    }
+
+    /// Ends the session when it is saved: nothing brings it back, under no id.
+    ///
+    /// What is set after this makes a new session. Ending a session that was
+    /// never stored does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed; a session that was reached by its
+    /// old id can be destroyed.
+    pub fn destroy(&self) -> Result<()> {
+        let mut state = self.state();
+        if state.read_only != Some(ReadOnly::Moved) {
+            state.writable().or_else(|err| match err.kind() {
+                // Ending what was never stored is no late change.
+                ErrorKind::Late => Ok(()),
+                _ => Err(err),
+            })?;
+        }
+        state.doom();
+        Ok(())
+    }
+
+    /// Says whom the session belongs to, so that it is found and ended with the
+    /// owner's others. A session that was bound is stored even if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the name is no [`Owner`], or the session must not be changed.
+    pub fn bind(&self, owner: impl AsRef<str>) -> Result<()> {
+        let owner = Owner::new(owner.as_ref())?;
+        self.change(|state| state.changes.meta.owner = Some(Some(owner)))
+    }
+
+    /// Takes the session's owner away.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn unbind(&self) -> Result<()> {
+        self.change(|state| state.changes.meta.owner = Some(None))
+    }
+
+    /// Returns whom the session belongs to.
+    #[must_use]
+    pub fn owner(&self) -> Option<Owner> {
+        self.state().view(&self.0.core.serializers).owner()
+    }
+
+    /// Notes that the user has just proved who they are, and restarts the
+    /// absolute lifetime, as NIST SP 800-63B-4 (5.2) allows.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn authenticated(&self) -> Result<()> {
+        let now = self.0.core.now();
+        let absolute = self.0.core.policy.absolute.map(|absolute| now.after(absolute));
+        self.change(|state| {
+            state.changes.meta.authenticated = Some(now);
+            state.changes.meta.absolute = Some(absolute);
+        })
+    }
+
+    /// Returns how long ago [`authenticated`](Self::authenticated) was called;
+    /// `None` if never. Ask for a password again when it is too long.
+    #[must_use]
+    pub fn since_authenticated(&self) -> Option<Duration> {
+        let state = self.state();
+        let stored = state.current.as_ref().and_then(|c| c.record.meta().authenticated);
+        let at = state.changes.meta.authenticated.or(stored)?;
+        Some(self.0.core.now().since(at))
+    }
+
+    /// Returns how long ago the session was created; zero if it is not stored yet.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        let state = self.state();
+        let created = state.current.as_ref().map(|current| current.record.meta().created);
+        created.map_or(Duration::ZERO, |created| self.0.core.now().since(created))
+    }
+
+    /// Sets how long this session lives without being used; `None` for the policy's.
+    /// Zero ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn set_idle(&self, idle: Option<Duration>) -> Result<()> {
+        self.change(|state| state.changes.meta.idle = Some(idle))
+    }
+
+    /// Sets how long this session lives from now at the most, however much it is
+    /// used; `None` for no such limit. Zero ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn set_absolute(&self, absolute: Option<Duration>) -> Result<()> {
+        let at = absolute.map(|absolute| self.0.core.now().after(absolute));
+        self.change(|state| state.changes.meta.absolute = Some(at))
+    }
+
+    /// Sets whether this session's cookie outlives the browser ("remember me");
+    /// `None` for the policy's answer.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn set_persistent(&self, persistent: Option<bool>) -> Result<()> {
+        self.change(|state| state.changes.meta.persistent = Some(persistent))
+    }
+
+    /// Saves now what was changed so far. Without this it happens when the
+    /// request ends; what is changed afterwards is saved then.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](ErrorKind::Gone) if the session ended meanwhile, so that nothing
+    /// was written; [`Conflict`](ErrorKind::Conflict) by policy; else what the
+    /// store says. If the error is [indeterminate](Error::is_indeterminate) the
+    /// changes may have been saved.
+    pub async fn save(&self) -> Result<()> {
+        let session = self.clone();
+        self.0.core.shield(Box::pin(async move { session.commit(Save::All).await })).await
+    }
+
+    /// Extends the lifetime now, without regard to the touch interval. Returns
+    /// `false` if the session is not stored.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    #[doc(alias = "touch")]
+    pub async fn refresh(&self) -> Result<bool> {
+        let (key, idle) = {
+            let state = self.state();
+            match &state.current {
+                Some(current) if state.read_only.is_none() => {
+                    (current.key, idle(current.record.meta(), &self.0.core.policy))
+                }
+                _ => return Ok(false),
+            }
+        };
+        self.0.core.touch(&key, idle).await
+    }
+
+    /// Drops what was changed and reads the session again.
+    ///
+    /// # Errors
+    ///
+    /// [`Gone`](ErrorKind::Gone) if it ended meanwhile; else what the store says.
+    pub async fn reload(&self) -> Result<()> {
+        let current = {
+            let mut state = self.state();
+            state.changes = crate::changes::Changes::default();
+            state.regenerate = false;
+            match &state.current {
+                Some(current) => current.clone(),
+                None => return Ok(()),
+            }
+        };
+        let fresh = self.0.core.read_live(&current.id, &current.key).await?;
+        let mut state = self.state();
+        if let Some(fresh) = fresh {
+            state.current = Some(fresh);
+            Ok(())
+        } else {
+            state.ended();
+            let message = "the session has ended meanwhile";
+            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
+        }
+    }
+
+    /// Frees the lock of an exclusive session before slow work. From then on
+    /// other requests may change the session, and this one's later changes are
+    /// merged like anyone's.
+    pub async fn unlock(&self) {
+        let lock = self.state().lock.take();
+        if let Some(lock) = lock {
+            self.0.core.unlock(lock).await;
+        }
+    }
+
+    /// Waits until the session ends: until this process destroys or revokes it.
+    /// A change of id does not end it. For streams that must not outlive a logout.
+    ///
+    /// Another process's logout is not seen; call [`reload`](Self::reload) now and then.
+    /// Returns at once if the session is not stored.
+    pub async fn ended(&self) {
+        let key = self.state().current.as_ref().map(|current| current.key);
+        if let Some(key) = key {
+            self.0.core.watchers.ended(key).await;
+        }
+    }
+
+    /// Stores the session with the next save even if it is empty, for
+    /// applications that want an id for every visitor.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn establish(&self) -> Result<()> {
+        self.change(|state| {
+            if state.current.is_none() {
+                state.changes.meta.establish = true;
+            }
+        })
+    }
+
+    /// Settles what the response tells the client. For integrations, once, when
+    /// the response headers are known.
+    ///
+    /// Returns the work to do in the store, or `None` if there is none, which
+    /// needs neither await nor allocation. After it [`cookie`](Self::cookie) is final.
+    #[must_use]
+    pub fn seal(&self, save: Save) -> Option<Shielded<Result<()>>> {
+        let core = &self.0.core;
+        let pending = {
+            let mut state = self.state();
+            state.sealed = true;
+            state.pending(&core.policy, core.now())
+        };
+        core.draw_lottery();
+        pending.then(|| {
+            let session = self.clone();
+            core.shield(Box::pin(async move { session.commit(save).await }))
+        })
+    }
+
+    /// Saves in the background what nobody has saved yet. For integrations, when
+    /// a response body ends without waiting; errors go to the observer.
+    pub fn save_detached(&self) {
+        if self.is_changed() {
+            let session = self.clone();
+            self.0.core.spawn(Box::pin(async move {
+                if let Err(err) = session.commit(Save::All).await {
+                    session.0.core.unseen(&err);
+                }
+            }));
+        }
+    }
+
+    /// Returns what the client has to be told, also after a failed save: a
+    /// session that was to be destroyed is forgotten by the client in any case.
+    #[must_use]
+    pub fn cookie(&self) -> CookieAction {
+        self.state().cookie(&self.0.core.policy, self.0.core.now())
+    }
+
+    /// Whether there are changes that nobody has saved yet.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        let state = self.state();
+        !state.changes.is_empty() || !state.doomed.is_empty() || state.regenerate
+    }
+}

@@ -1,0 +1,218 @@
+//! What a session handle knows, behind its mutex.
+
+use std::time::Duration;
+
+use crate::changes::Changes;
+use crate::frame::Meta;
+use crate::manager::lock::HeldLock;
+use crate::record::{Record, View};
+use crate::{
+    CookieAction, Error, ErrorKind, Operation, Policy, Result, Serializers, SessionId, SessionKey,
+    Status, Timestamp, Version,
+};
+
+/// What a session handle knows.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    /// Whether the client sent a well-formed id.
+    pub(crate) presented: bool,
+    /// The stored session that the handle stands for, if there is one.
+    pub(crate) current: Option<Current>,
+    /// The old key under which a pointer was found: enough to end the session.
+    pub(crate) pointer: Option<SessionKey>,
+    /// What is being saved at this moment.
+    pub(crate) saving: Option<Changes>,
+    /// What was changed and is not being saved yet.
+    pub(crate) changes: Changes,
+    /// Whether a new id was asked for.
+    pub(crate) regenerate: bool,
+    /// Records to be destroyed with the next save.
+    pub(crate) doomed: Vec<Doomed>,
+    /// Why the session must not be changed, if it must not.
+    pub(crate) read_only: Option<ReadOnly>,
+    /// Whether the response headers are settled, so that no new id reaches the client.
+    pub(crate) sealed: bool,
+    pub(crate) lock: Option<HeldLock>,
+    pub(crate) cookie: CookieAction,
+}
+
+/// A stored session.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    pub(crate) id: SessionId,
+    pub(crate) key: SessionKey,
+    pub(crate) version: Version,
+    pub(crate) record: Record,
+    /// When the store will end it; `None` if the store cannot tell.
+    pub(crate) expires: Option<Timestamp>,
+}
+
+/// A record that is to be destroyed.
+#[derive(Clone, Debug)]
+pub(crate) struct Doomed {
+    pub(crate) key: SessionKey,
+    /// The version that was seen; `None` if it was a pointer.
+    pub(crate) version: Option<Version>,
+}
+
+/// Why a session must not be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadOnly {
+    /// The caller asked to read only.
+    Asked,
+    /// The store was down when it was loaded.
+    Degraded,
+    /// It was reached by an id that has been replaced.
+    Moved,
+    /// It was found dead by a save.
+    Ended,
+}
+
+impl ReadOnly {
+    fn error(self) -> Error {
+        let (kind, message) = match self {
+            Self::Asked => (ErrorKind::Unsupported, "this request opened its session to read only"),
+            Self::Degraded => {
+                (ErrorKind::Degraded, "the store is down, so the session cannot be changed now")
+            }
+            Self::Moved => (
+                ErrorKind::Gone,
+                "the session has a new id, and this request came with the old one",
+            ),
+            Self::Ended => (ErrorKind::Gone, "the session has ended meanwhile"),
+        };
+        Error::new(kind, Operation::Change, message)
+    }
+}
+
+impl State {
+    /// A session that no store knows yet.
+    pub(crate) fn new(status: Status, presented: bool) -> Self {
+        Self {
+            status,
+            presented,
+            current: None,
+            pointer: None,
+            saving: None,
+            changes: Changes::default(),
+            regenerate: false,
+            doomed: Vec::new(),
+            read_only: None,
+            sealed: false,
+            lock: None,
+            cookie: CookieAction::Keep,
+        }
+    }
+
+    /// Checks that the session may be changed.
+    pub(crate) fn writable(&self) -> Result<()> {
+        if let Some(reason) = self.read_only {
+            return Err(reason.error());
+        }
+        if self.sealed && self.current.is_none() {
+            let message = "the response headers have left, so a new session cannot reach the \
+                           client; change the session before answering";
+            return Err(Error::new(ErrorKind::Late, Operation::Change, message));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn view<'a>(&'a self, serializers: &'a Serializers) -> View<'a> {
+        View {
+            base: self.current.as_ref().map(|current| &current.record),
+            saving: self.saving.as_ref(),
+            changes: &self.changes,
+            serializers,
+        }
+    }
+
+    /// Takes the stored session away, to be destroyed with the next save. What is
+    /// set from now on makes a new session.
+    pub(crate) fn doom(&mut self) {
+        self.changes = Changes::default();
+        self.regenerate = false;
+        let current = self.current.take();
+        if let Some(key) = self.pointer.take() {
+            self.doomed.push(Doomed { key, version: None });
+        } else if let Some(Current { key, version, .. }) = current {
+            self.doomed.push(Doomed { key, version: Some(version) });
+        }
+        if self.read_only == Some(ReadOnly::Moved) {
+            self.read_only = None;
+        }
+        if self.presented {
+            self.cookie = CookieAction::Remove;
+        }
+    }
+
+    /// Marks the session as found dead by a save.
+    pub(crate) fn ended(&mut self) {
+        self.current = None;
+        self.saving = None;
+        self.changes = Changes::default();
+        self.regenerate = false;
+        self.read_only = Some(ReadOnly::Ended);
+    }
+
+    /// Returns how long to extend the lifetime by now, or `None` if it is too early.
+    pub(crate) fn touch_due(&self, policy: &Policy, now: Timestamp) -> Option<Duration> {
+        let current = self.current.as_ref()?;
+        if self.read_only.is_some() {
+            return None;
+        }
+        let meta = current.record.meta();
+        let idle = idle(meta, policy);
+        let Some(expires) = current.expires else { return Some(idle) };
+        let reach = match meta.absolute {
+            Some(absolute) => absolute.min(now.after(idle)),
+            None => now.after(idle),
+        };
+        let gain = reach.since(expires);
+        (!gain.is_zero() && gain >= policy.touch_interval(idle)).then_some(idle)
+    }
+
+    /// Whether there is anything to do in the store.
+    pub(crate) fn pending(&self, policy: &Policy, now: Timestamp) -> bool {
+        !self.doomed.is_empty()
+            || !self.changes.is_empty()
+            || (self.regenerate && self.current.is_some())
+            || self.lock.is_some()
+            || self.touch_due(policy, now).is_some()
+    }
+
+    /// Decides what the client has to be told, now that all is saved.
+    pub(crate) fn cookie(&self, policy: &Policy, now: Timestamp) -> CookieAction {
+        match &self.current {
+            Some(current)
+                if policy.rolling
+                    && self.read_only.is_none()
+                    && self.cookie == CookieAction::Keep =>
+            {
+                set_cookie(current, policy, now)
+            }
+            _ => self.cookie.clone(),
+        }
+    }
+}
+
+/// Returns the idle lifetime of a session.
+pub(crate) fn idle(meta: &Meta, policy: &Policy) -> Duration {
+    meta.idle.unwrap_or(policy.idle)
+}
+
+/// Returns the cookie that hands out the present id.
+///
+/// A persistent cookie lives until the absolute deadline, so that it need not be
+/// sent again while the store moves the idle deadline. Where there is no
+/// absolute deadline, or the cookie rolls, it lives as long as the record.
+pub(crate) fn set_cookie(current: &Current, policy: &Policy, now: Timestamp) -> CookieAction {
+    let meta = current.record.meta();
+    let persistent = meta.persistent.unwrap_or(policy.persistent);
+    let lives = match (meta.absolute, policy.rolling) {
+        (Some(absolute), false) => absolute.since(now),
+        (Some(absolute), true) => absolute.since(now).min(idle(meta, policy)),
+        (None, _) => idle(meta, policy),
+    };
+    CookieAction::Set { id: current.id.clone(), max_age: persistent.then_some(lives) }
+}
