@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session_core::testkit::{Chaos, cases, failures};
+use session_core::testkit::{Chaos, cases, concurrency, failures, lock};
 use session_core::{MemoryHandler, SessionHandler};
 
 session_core::conformance! { async { MemoryHandler::new() } }
@@ -24,4 +24,11 @@ fn cases_have_names_of_their_own() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), cases().len());
+}
+
+#[tokio::test]
+async fn a_case_is_usable_alone_on_a_runtime_of_one_thread() {
+    let handler = MemoryHandler::new();
+    concurrency::parallel_increments_all_count(&handler).await;
+    lock::a_lock_has_one_holder(&handler).await;
 }
