@@ -8,6 +8,7 @@
 mod expiry;
 mod gc;
 mod index;
+mod lock;
 mod touch;
 mod write;
 
@@ -56,6 +57,10 @@ trait Flaw: Default + std::fmt::Debug + Send + Sync + 'static {
     fn index<'a>(&'a self, right: &'a MemoryHandler) -> Option<&'a dyn SessionIndex> {
         right.index()
     }
+
+    fn locker<'a>(&'a self, right: &'a MemoryHandler) -> Option<&'a dyn SessionLocker> {
+        right.locker()
+    }
 }
 
 /// The reference implementation with a flaw.
@@ -97,7 +102,7 @@ impl<F: Flaw> SessionHandler for Flawed<F> {
     }
 
     fn locker(&self) -> Option<&dyn SessionLocker> {
-        self.right.locker()
+        self.flaw.locker(&self.right)
     }
 
     fn lister(&self) -> Option<&dyn SessionLister> {
