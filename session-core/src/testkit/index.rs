@@ -80,7 +80,7 @@ pub async fn the_index_follows_touches(handler: &dyn SessionHandler) {
         let lifetime = SHORT * (4 << doublings);
         write(handler, &key, "ann", &creating(lifetime).with_owner(ann.clone())).await;
         if touch(handler, &key, LONG).await {
-            pass(handler, lifetime).await;
+            pass(handler, 2 * lifetime).await;
             collect(handler, &GcRequest::default()).await;
             assert_eq!(owned(index, &ann).await, [key].into());
             assert_eq!(index.revoke(&ann, None).await.expect("revoke"), 1);

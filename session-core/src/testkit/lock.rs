@@ -66,7 +66,7 @@ pub async fn a_renewed_lock_is_kept(handler: &dyn SessionHandler) {
         let (key, lease) = (fresh_key(), SHORT * (4 << doublings));
         let token = taken(locker, &key, lease).await;
         if locker.renew(&key, token, LONG).await.expect("renew") {
-            wait(locker, lease).await;
+            wait(locker, 2 * lease).await;
             assert!(try_lock(locker, &key, LONG).await.is_none(), "a renewed lease ended");
             assert!(locker.unlock(&key, token).await.expect("unlock"));
             return;
