@@ -136,7 +136,6 @@ impl Chaos {
     }
 
     /// Returns how often each operation was called, and begins again at zero.
-    #[must_use]
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.state().counts)
     }
