@@ -42,7 +42,7 @@ async fn a_session_is_read_once_and_written_once_per_request() {
                 assert_eq!(session.get("n").unwrap(), Some(if n == 0 { 9 } else { n - 1 }));
                 session.set("n", n).unwrap();
             }
-            session_http::RequestSessionExt::session(&request).await.unwrap().set("m", 1).unwrap();
+            request.session().await.unwrap().set("m", 1).unwrap();
             ok()
         })
         .await;
