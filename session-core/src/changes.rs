@@ -110,6 +110,8 @@ pub(crate) struct MetaChanges {
     pub(crate) absolute: Option<Option<Timestamp>>,
     pub(crate) persistent: Option<Option<bool>>,
     pub(crate) authenticated: Option<Timestamp>,
+    /// Whether to store the session even if it is empty.
+    pub(crate) establish: bool,
 }
 
 impl MetaChanges {
@@ -119,6 +121,7 @@ impl MetaChanges {
             && self.absolute.is_none()
             && self.persistent.is_none()
             && self.authenticated.is_none()
+            && !self.establish
     }
 
     fn then(&mut self, later: Self) {
@@ -127,6 +130,7 @@ impl MetaChanges {
         self.absolute = later.absolute.or(self.absolute);
         self.persistent = later.persistent.or(self.persistent);
         self.authenticated = later.authenticated.or(self.authenticated);
+        self.establish |= later.establish;
     }
 }
 

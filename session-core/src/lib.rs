@@ -20,6 +20,8 @@ mod registry;
 mod runtime;
 mod serializer;
 mod session;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod uri;
 mod value;
 
@@ -38,7 +40,7 @@ pub use handler::{
 };
 pub use id::SessionId;
 pub use key::SessionKey;
-pub use manager::{Access, ManagerBuilder, SessionManager};
+pub use manager::{Access, ManagerBuilder, SessionManager, Shielded};
 pub use memory::{MemoryFactory, MemoryHandler};
 #[cfg(feature = "metrics")]
 pub use observe::MetricsObserver;

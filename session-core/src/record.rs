@@ -156,8 +156,9 @@ impl Making<'_> {
             let message = "the session would have too many keys; remove some, or raise `max_keys`";
             return Err(Error::new(ErrorKind::TooLarge, Operation::Encode, message));
         }
-        let nothing = base.is_none() && builder.entries() == 0 && meta.owner.is_none();
-        if nothing || !differs {
+        let nothing = builder.entries() == 0 && meta.owner.is_none() && !changes.meta.establish;
+        let needless = if base.is_some() { !differs } else { nothing };
+        if needless {
             return Ok(None);
         }
         Ok(Some(Draft { payload: builder.finish(&meta, self.key)?, meta }))

@@ -1,1 +1,37 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "axum")]
+mod axum;
+mod body;
+mod builder;
+mod cookie;
+mod error;
+mod ext;
+mod future;
+mod layer;
+mod lazy;
+mod registry;
+mod save;
+mod session;
+mod transport;
+
+pub use body::SessionBody;
+pub use builder::LayerBuilder;
+#[cfg(feature = "signed")]
+pub use cookie::KeyRing;
+pub use cookie::{CookieConfig, SameSite, Secure};
+#[cfg(feature = "axum")]
+pub use error::SessionRejection;
+pub use error::default_response;
+pub use ext::RequestSessionExt;
+pub use future::ResponseFuture;
+pub use layer::{SessionLayer, SessionService};
+pub use lazy::LazySession;
+pub use registry::registry;
+pub use save::SaveRule;
+pub use session::Session;
+/// The session system underneath.
+pub use session_core;
+pub use session_core::{Error as SessionError, ErrorKind, Key, Policy, Registry, SessionManager};
+pub use transport::Transport;

@@ -1,9 +1,5 @@
 //! What happens to a session when it is saved.
 
-use std::sync::Arc;
-
-use tokio::sync::oneshot;
-
 use super::Core;
 use super::load::Found;
 use crate::changes::Changes;
@@ -11,8 +7,8 @@ use crate::frame::Meta;
 use crate::record::{Draft, Making, Record};
 use crate::session::state::{Current, idle, set_cookie};
 use crate::{
-    BoxFuture, Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation,
-    PageRequest, Result, Save, Session, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+    Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
+    Result, Save, Session, SessionId, SessionKey, Version, WriteMode, WriteOptions,
 };
 
 /// How often an id is drawn when the key of the last one was taken.
@@ -188,24 +184,6 @@ impl Session {
 }
 
 impl Core {
-    /// Runs work to its end even if the caller goes away in the middle of it.
-    pub(crate) async fn shield<T: Send + 'static>(&self, mut work: BoxFuture<T>) -> Result<T> {
-        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx)));
-        if let std::task::Poll::Ready(output) = first.await {
-            return Ok(output);
-        }
-        let Some(runtime) = &self.runtime else { return Ok(work.await) };
-        let (done, wait) = oneshot::channel();
-        runtime.spawn(Box::pin(async move {
-            // Nobody listens if the caller went away.
-            drop(done.send(work.await));
-        }));
-        wait.await.map_err(|_| {
-            Error::new(ErrorKind::Internal, Operation::Write, "the runtime dropped a save")
-                .with_indeterminate(true)
-        })
-    }
-
     pub(super) fn making<'a>(&'a self, key: &'a SessionKey) -> Making<'a> {
         Making {
             key,
@@ -400,9 +378,3 @@ pub(super) fn taken() -> Error {
     let message = "no free id in 8 draws; the random generator is broken";
     Error::new(ErrorKind::Internal, Operation::Id, message)
 }
-
-/// A session is shared between tasks, so its saves must be sound to share.
-const _: fn(Arc<Core>) = |core| {
-    fn shared<T: Send + Sync>(_: T) {}
-    shared(core);
-};

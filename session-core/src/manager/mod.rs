@@ -9,6 +9,7 @@ mod end;
 mod load;
 pub(crate) mod lock;
 mod rotate;
+mod shield;
 mod stale;
 mod watch;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 pub use self::builder::ManagerBuilder;
 use self::contention::Contention;
 pub use self::load::Access;
+pub use self::shield::Shielded;
 use self::stale::StaleCache;
 use self::watch::Watchers;
 use crate::session::state::State;

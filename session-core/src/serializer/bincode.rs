@@ -11,7 +11,7 @@ use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 
 use super::{MAX_ENCODED_LEN, Serializer, limits};
-use crate::value::has_repeated_key;
+use crate::value::{believed, has_repeated_key};
 use crate::{MAX_DEPTH, Result, Value};
 
 /// bincode 2: compact and fast. The default; feature `bincode`.
@@ -147,8 +147,7 @@ fn children<'de, D: BorrowDecoder<'de, Context = Depth>, T>(
     let left = from.context().left;
     from.context().left = left.checked_sub(1).ok_or(DecodeError::Other("nested too deeply"))?;
     let len = u64::decode(from)?;
-    // No `with_capacity(len)`: `len` is a claim until the elements are really there.
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(believed(usize::try_from(len).ok()));
     for _ in 0..len {
         list.push(child(from)?);
     }

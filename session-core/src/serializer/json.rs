@@ -1,13 +1,11 @@
 //! JSON that loses nothing.
 
-use std::fmt;
-
 use data_encoding::BASE64;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Error};
 use serde::ser::{self, Serialize, SerializeMap};
 
 use super::{Serializer, limits};
-use crate::value::has_repeated_key;
+use crate::value::AnySeed;
 use crate::{MAX_DEPTH, Result, Value};
 
 /// JSON: for humans, and for sharing with other languages. Feature `json`.
@@ -49,8 +47,10 @@ impl Serializer for Json {
     fn decode(&self, bytes: &[u8]) -> Result<Value> {
         limits::decode(self.name(), bytes, |bytes| {
             let mut from = serde_json::Deserializer::from_slice(bytes);
-            let value = PlainSeed { left: MAX_DEPTH }.deserialize(&mut from)?;
-            from.end().map(|()| value)
+            let mut value = AnySeed { left: MAX_DEPTH + 1 }.deserialize(&mut from)?;
+            from.end()?;
+            restore(&mut value, MAX_DEPTH).ok_or_else(|| Error::custom("never written"))?;
+            Ok::<_, serde_json::Error>(value)
         })
     }
 }
@@ -88,116 +88,59 @@ fn escape<S: ser::Serializer>(to: S, key: &str, text: &str) -> Result<S::Ok, S::
     object.end()
 }
 
+/// Turns what was read as plain JSON into what was written, in place.
+///
+/// `None` if it cannot have been written: an unknown escape, or too deep. Escapes
+/// are objects in JSON and scalars here, so the depth is only known now.
+fn restore(value: &mut Value, left: usize) -> Option<()> {
+    match value {
+        Value::List(list) => {
+            let left = left.checked_sub(1)?;
+            list.iter_mut().try_for_each(|value| restore(value, left))
+        }
+        Value::Map(map) => {
+            if let [(key, Value::Str(text))] = &map[..]
+                && let Some(scalar) = unescape(key, text)
+            {
+                *value = scalar;
+                return Some(());
+            }
+            let left = left.checked_sub(1)?;
+            map.iter_mut().try_for_each(|(key, value)| {
+                if key.starts_with('$') {
+                    key.remove(0);
+                    key.starts_with('$').then_some(())?;
+                }
+                restore(value, left)
+            })
+        }
+        _ => Some(()),
+    }
+}
+
 /// Returns what an escape stands for, or `None` if there is no such escape.
 fn unescape(key: &str, text: &str) -> Option<Value> {
-    match key {
-        BYTES => BASE64.decode(text.as_bytes()).ok().map(Value::Bytes),
-        FLOAT => match text {
-            "inf" => Some(Value::Float(f64::INFINITY)),
-            "-inf" => Some(Value::Float(f64::NEG_INFINITY)),
-            bits if bits.len() == 16 => {
-                let float = f64::from_bits(u64::from_str_radix(bits, 16).ok()?);
-                float.is_nan().then_some(Value::Float(float))
-            }
-            _ => None,
-        },
-        NUMBER => number(text),
+    match (key, text) {
+        (BYTES, _) => BASE64.decode(text.as_bytes()).ok().map(Value::Bytes),
+        (FLOAT, "inf") => Some(Value::Float(f64::INFINITY)),
+        (FLOAT, "-inf") => Some(Value::Float(f64::NEG_INFINITY)),
+        (FLOAT, bits) => u64::from_str_radix(bits, 16)
+            .map(f64::from_bits)
+            .ok()
+            .filter(|float| float.is_nan())
+            .map(Value::Float),
+        (NUMBER, _) => number(text),
         _ => None,
     }
 }
 
 fn number(text: &str) -> Option<Value> {
-    if let Ok(int) = text.parse::<i64>()
-        && text != "-0"
-    {
-        return Some(Value::Int(int));
-    }
-    if let Ok(uint) = text.parse::<u64>() {
-        return Some(Value::from(uint));
-    }
-    text.parse().ok().filter(|float: &f64| float.is_finite()).map(Value::Float)
-}
-
-/// Deserializes a value that may still open `left` containers.
-#[derive(Clone, Copy)]
-struct PlainSeed {
-    left: usize,
-}
-
-impl PlainSeed {
-    fn inner<E: Error>(self) -> Result<Self, E> {
-        let left = self.left.checked_sub(1).ok_or_else(|| E::custom("nested too deeply"))?;
-        Ok(Self { left })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for PlainSeed {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PlainSeed {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, bool: bool) -> Result<Value, E> {
-        Ok(Value::Bool(bool))
-    }
-
-    fn visit_i64<E>(self, int: i64) -> Result<Value, E> {
-        Ok(Value::Int(int))
-    }
-
-    fn visit_u64<E>(self, uint: u64) -> Result<Value, E> {
-        Ok(Value::from(uint))
-    }
-
-    fn visit_f64<E>(self, float: f64) -> Result<Value, E> {
-        Ok(Value::Float(float))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Str(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let inner = self.inner()?;
-        let mut list = Vec::new();
-        while let Some(value) = from.next_element_seed(inner)? {
-            list.push(value);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut map: Vec<(String, Value)> = Vec::new();
-        while let Some(mut key) = from.next_key::<String>()? {
-            if key.starts_with("$$") {
-                key.remove(0);
-            } else if key.starts_with('$') {
-                let text = from.next_value::<String>()?;
-                return match (unescape(&key, &text), map.is_empty()) {
-                    (Some(value), true) if from.next_key::<String>()?.is_none() => Ok(value),
-                    _ => Err(A::Error::custom("an unknown escape")),
-                };
-            }
-            map.push((key, from.next_value_seed(self.inner()?)?));
-        }
-        self.inner::<A::Error>()?;
-        if has_repeated_key(&map) {
-            return Err(A::Error::custom("a repeated key"));
-        }
-        Ok(Value::Map(map))
+    match text.parse::<i64>() {
+        Ok(int) if text != "-0" => Some(Value::Int(int)),
+        _ => match text.parse::<u64>() {
+            Ok(uint) => Some(Value::from(uint)),
+            Err(_) => text.parse().ok().filter(|float: &f64| float.is_finite()).map(Value::Float),
+        },
     }
 }
 

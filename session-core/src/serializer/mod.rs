@@ -4,6 +4,7 @@
 mod bincode;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(any(feature = "bincode", feature = "postcard", feature = "msgpack", feature = "json"))]
 mod limits;
 #[cfg(feature = "msgpack")]
 mod msgpack;

@@ -1,17 +1,17 @@
 //! MessagePack, on rmp-serde.
 
 use rmp_serde::decode;
-use serde::de::{Deserialize, DeserializeSeed, Error, IgnoredAny};
+use serde::de::{Deserialize, Error};
 use serde::ser::Serialize;
 
 use super::{Serializer, limits};
-use crate::value::AnySeed;
 use crate::{Result, Value};
 
 /// MessagePack: readable from other languages. Feature `msgpack`.
 ///
 /// Every [`Value`] is the MessagePack type of the same name, floats always in 64
-/// bits and integers in the fewest bytes. Extension types are not read.
+/// bits and integers in the fewest bytes. Of what other programs write, extension
+/// types are refused, and a string that is not UTF-8 is read as bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MessagePack;
 
@@ -29,9 +29,9 @@ impl Serializer for MessagePack {
     fn decode(&self, bytes: &[u8]) -> Result<Value> {
         limits::decode(self.name(), bytes, |bytes| {
             let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
-            let value = AnySeed::default().deserialize(&mut from)?;
-            // Only at the end is there no marker left to read.
-            match IgnoredAny::deserialize(&mut from) {
+            let value = Deserialize::deserialize(&mut from)?;
+            // Only at the end is there no marker to read; a scalar reads but one.
+            match bool::deserialize(&mut from) {
                 Err(decode::Error::InvalidMarkerRead(_)) => Ok(value),
                 _ => Err(decode::Error::custom("left-over bytes")),
             }
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn depth_is_limited_not_the_stack() {
-        let nested = |depth: usize| [vec![0x91].repeat(depth), vec![0xc0]].concat();
+        let nested = |depth: usize| [[0x91].repeat(depth), vec![0xc0]].concat();
         assert!(MessagePack.decode(&nested(64)).is_ok());
         for depth in [65, 20_000] {
             assert!(MessagePack.decode(&nested(depth)).is_err(), "{depth}");

@@ -9,7 +9,7 @@ use serde::de::{
 use serde::ser::{self, Serialize, SerializeMap};
 
 use super::{Serializer, limits};
-use crate::value::has_repeated_key;
+use crate::value::{believed, has_repeated_key};
 use crate::{MAX_DEPTH, Result, Value};
 
 /// postcard: compact, maintained, with a specified wire format. Feature
@@ -186,8 +186,7 @@ impl<'de, const KEYED: bool> Visitor<'de> for Children<KEYED> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        // Not sized by the hint: it is a claim until the elements are there.
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(believed(from.size_hint()));
         while let Some(value) = from.next_element_seed(self.0)? {
             list.push(value);
         }
@@ -195,7 +194,7 @@ impl<'de, const KEYED: bool> Visitor<'de> for Children<KEYED> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(believed(from.size_hint()));
         while let Some(key) = from.next_key()? {
             map.push((key, from.next_value_seed(self.0)?));
         }

@@ -35,7 +35,7 @@ pub struct Serializers {
 const KNOWN: [&str; 4] = ["bincode", "postcard", "msgpack", "json"];
 
 /// The serializers that are compiled in, by preference.
-fn compiled_in() -> Vec<Arc<dyn Serializer>> {
+pub(super) fn compiled_in() -> Vec<Arc<dyn Serializer>> {
     vec![
         #[cfg(feature = "bincode")]
         Arc::new(super::Bincode),

@@ -1,11 +1,10 @@
 //! The life of a session: new ids, owners, lifetimes, and its end.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::{ReadOnly, idle};
 use super::{CookieAction, Session};
-use crate::{BoxFuture, Error, ErrorKind, Operation, Owner, Result};
+use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
 
 /// How much of a request's work to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,7 +165,7 @@ impl Session {
     /// changes may have been saved.
     pub async fn save(&self) -> Result<()> {
         let session = self.clone();
-        self.0.core.shield(Box::pin(async move { session.commit(Save::All).await })).await?
+        self.0.core.shield(Box::pin(async move { session.commit(Save::All).await })).await
     }
 
     /// Extends the lifetime now, without regard to the touch interval. Returns
@@ -238,25 +237,51 @@ impl Session {
         }
     }
 
+    /// Stores the session with the next save even if it is empty, for
+    /// applications that want an id for every visitor.
+    ///
+    /// # Errors
+    ///
+    /// When the session must not be changed.
+    pub fn establish(&self) -> Result<()> {
+        self.change(|state| {
+            if state.current.is_none() {
+                state.changes.meta.establish = true;
+            }
+        })
+    }
+
     /// Settles what the response tells the client. For integrations, once, when
     /// the response headers are known.
     ///
     /// Returns the work to do in the store, or `None` if there is none, which
     /// needs neither await nor allocation. After it [`cookie`](Self::cookie) is final.
     #[must_use]
-    pub fn seal(&self, save: Save) -> Option<BoxFuture<Result<()>>> {
-        let mut state = self.state();
-        state.sealed = true;
-        let now = self.0.core.now();
-        self.0.core.draw_lottery();
-        if !state.pending(&self.0.core.policy, now) {
-            return None;
+    pub fn seal(&self, save: Save) -> Option<Shielded<Result<()>>> {
+        let core = &self.0.core;
+        let pending = {
+            let mut state = self.state();
+            state.sealed = true;
+            state.pending(&core.policy, core.now())
+        };
+        core.draw_lottery();
+        pending.then(|| {
+            let session = self.clone();
+            core.shield(Box::pin(async move { session.commit(save).await }))
+        })
+    }
+
+    /// Saves in the background what nobody has saved yet. For integrations, when
+    /// a response body ends without waiting; errors go to the observer.
+    pub fn save_detached(&self) {
+        if self.is_changed() {
+            let session = self.clone();
+            self.0.core.spawn(Box::pin(async move {
+                if let Err(err) = session.commit(Save::All).await {
+                    session.0.core.unseen(&err);
+                }
+            }));
         }
-        drop(state);
-        let (core, session) = (Arc::clone(&self.0.core), self.clone());
-        Some(Box::pin(async move {
-            core.shield(Box::pin(async move { session.commit(save).await })).await?
-        }))
     }
 
     /// Returns what the client has to be told, also after a failed save: a

@@ -38,27 +38,21 @@ impl Serialize for Value {
 /// an integer beyond 64 bits are errors.
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        AnySeed::default().deserialize(deserializer)
+        AnySeed { left: MAX_DEPTH }.deserialize(deserializer)
     }
 }
 
 /// Deserializes a value that may still open `left` containers.
 #[derive(Clone, Copy)]
 pub(crate) struct AnySeed {
-    left: usize,
-}
-
-impl Default for AnySeed {
-    fn default() -> Self {
-        Self { left: MAX_DEPTH }
-    }
+    pub(crate) left: usize,
 }
 
 impl AnySeed {
     fn inner<E: Error>(self) -> Result<Self, E> {
         match self.left.checked_sub(1) {
             Some(left) => Ok(Self { left }),
-            None => Err(E::custom(format_args!("nested deeper than {MAX_DEPTH}"))),
+            None => Err(E::custom("nested too deeply")),
         }
     }
 }
@@ -124,8 +118,7 @@ impl<'de> Visitor<'de> for AnySeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        // Not sized by the hint: it may be a claim of hostile bytes.
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(believed(seq.size_hint()));
         while let Some(value) = seq.next_element_seed(inner)? {
             list.push(value);
         }
@@ -134,7 +127,7 @@ impl<'de> Visitor<'de> for AnySeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let mut map = Vec::new();
+        let mut map = Vec::with_capacity(believed(entries.size_hint()));
         while let Some(key) = entries.next_key::<String>()? {
             map.push((key, entries.next_value_seed(inner)?));
         }
@@ -143,6 +136,14 @@ impl<'de> Visitor<'de> for AnySeed {
         }
         Ok(Value::Map(map))
     }
+}
+
+/// Returns how many elements to make room for when `claimed` are announced.
+///
+/// The length may be a claim of hostile bytes: beyond a few, room is made as the
+/// elements arrive.
+pub(crate) fn believed(claimed: Option<usize>) -> usize {
+    claimed.unwrap_or(0).min(16)
 }
 
 /// Returns whether two entries have the same key.

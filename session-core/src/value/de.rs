@@ -11,6 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use super::Value;
 use super::fault::Fault;
+use super::key::FromKey;
 use crate::{Operation, Result};
 
 impl Value {
@@ -225,78 +226,6 @@ impl<'de> MapAccess<'de> for FromMap<'de> {
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.entries.len())
-    }
-}
-
-/// A map's key, which may have been a number before it was stored.
-struct FromKey<'de>(&'de str);
-
-impl FromKey<'_> {
-    /// Only what an integer's `Display` writes: neither `+7` nor `007`.
-    fn integer(&self) -> bool {
-        let digits = self.0.strip_prefix('-').unwrap_or(self.0);
-        digits.bytes().all(|byte| byte.is_ascii_digit())
-            && !(digits.starts_with('0') && self.0 != "0")
-    }
-}
-
-macro_rules! parsed_keys {
-    ($($method:ident $visit:ident $int:ty),*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            match self.0.parse::<$int>() {
-                Ok(int) if self.integer() => visitor.$visit(int),
-                _ => visitor.visit_borrowed_str(self.0),
-            }
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for FromKey<'de> {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_borrowed_str(self.0)
-    }
-
-    parsed_keys!(
-        deserialize_i8 visit_i8 i8, deserialize_i16 visit_i16 i16, deserialize_i32 visit_i32 i32,
-        deserialize_i64 visit_i64 i64, deserialize_i128 visit_i128 i128,
-        deserialize_u8 visit_u8 u8, deserialize_u16 visit_u16 u16, deserialize_u32 visit_u32 u32,
-        deserialize_u64 visit_u64 u64, deserialize_u128 visit_u128 u128
-    );
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.0 {
-            "true" => visitor.visit_bool(true),
-            "false" => visitor.visit_bool(false),
-            other => visitor.visit_borrowed_str(other),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        visitor.visit_enum(BorrowedStrDeserializer::new(self.0))
-    }
-
-    forward_to_deserialize_any! {
-        f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
     }
 }
 

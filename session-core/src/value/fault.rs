@@ -45,7 +45,8 @@ impl Fault {
             Operation::Encode => ErrorKind::Unsupported,
             _ => ErrorKind::TypeMismatch,
         };
-        Error::new(kind.unwrap_or(otherwise), op, format!("{target}: {message}"))
+        let doing = if op == Operation::Encode { "storing" } else { "reading as" };
+        Error::new(kind.unwrap_or(otherwise), op, format!("{message} ({doing} `{target}`)"))
     }
 }
 
@@ -74,6 +75,18 @@ impl serde::de::Error for Fault {
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Self::mismatch(format!("found another {}, expected {expected}", name(found)))
+    }
+
+    fn invalid_length(len: usize, expected: &dyn Expected) -> Self {
+        Self::mismatch(format!("found length {len}, expected {expected}"))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::mismatch(format!("the field `{field}` is missing; consider `#[serde(default)]`"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::mismatch(format!("the field `{field}` is there twice"))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {

@@ -4,14 +4,18 @@ mod any;
 mod de;
 mod fault;
 mod from;
+mod key;
 mod ser;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-#[cfg(any(feature = "postcard", feature = "msgpack", feature = "json"))]
+#[cfg(feature = "json")]
 pub(crate) use self::any::AnySeed;
+#[cfg(any(feature = "bincode", feature = "postcard"))]
+pub(crate) use self::any::believed;
+#[cfg(any(feature = "bincode", feature = "postcard", feature = "msgpack", feature = "json"))]
 pub(crate) use self::any::has_repeated_key;
 
 /// The deepest nesting of lists and maps in a [`Value`]: 64.
@@ -48,7 +52,8 @@ pub const MAX_DEPTH: usize = 64;
 /// # Depth
 ///
 /// Values that come from serde or from stored bytes are at most [`MAX_DEPTH`]
-/// deep. Building deeper ones by hand is possible, storing them is an error.
+/// deep. Deeper ones can be built by hand; storing them is an error, and dropping
+/// them takes stack as any nested type does.
 ///
 /// # Debug
 ///

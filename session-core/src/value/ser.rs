@@ -1,11 +1,11 @@
 //! Any `Serialize` becomes a `Value`.
 
-use std::fmt::Display;
+use serde::ser::{self, Serialize};
 
-use serde::ser::{self, Impossible, Serialize};
-
+use super::any::{believed, has_repeated_key};
 use super::fault::Fault;
-use super::{MAX_DEPTH, Value, has_repeated_key};
+use super::key::ToKey;
+use super::{MAX_DEPTH, Value};
 use crate::{ErrorKind, Operation, Result};
 
 impl Value {
@@ -39,12 +39,17 @@ impl ToValue {
         self.left.checked_sub(1).map(|left| Self { left }).ok_or_else(Fault::too_deep)
     }
 
-    fn list(self) -> Result<ToList, Fault> {
-        Ok(ToList { list: Vec::new(), variant: None, inner: self.inner()? })
+    fn list(self, len: Option<usize>) -> Result<ToList, Fault> {
+        Ok(ToList { list: Vec::with_capacity(believed(len)), variant: None, inner: self.inner()? })
     }
 
-    fn map(self) -> Result<ToMap, Fault> {
-        Ok(ToMap { map: Vec::new(), key: None, variant: None, inner: self.inner()? })
+    fn map(self, len: Option<usize>) -> Result<ToMap, Fault> {
+        Ok(ToMap {
+            map: Vec::with_capacity(believed(len)),
+            key: None,
+            variant: None,
+            inner: self.inner()?,
+        })
     }
 }
 
@@ -184,16 +189,16 @@ impl ser::Serializer for ToValue {
         Ok(tagged(Some(variant), content.serialize(self.inner()?)?))
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_seq(self, len: Option<usize>) -> Result<ToList, Fault> {
+        self.list(len)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_tuple(self, len: usize) -> Result<ToList, Fault> {
+        self.list(Some(len))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<ToList, Fault> {
-        self.list()
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<ToList, Fault> {
+        self.list(Some(len))
     }
 
     fn serialize_tuple_variant(
@@ -201,17 +206,17 @@ impl ser::Serializer for ToValue {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        len: usize,
     ) -> Result<ToList, Fault> {
-        Ok(ToList { variant: Some(variant), ..self.inner()?.list()? })
+        Ok(ToList { variant: Some(variant), ..self.inner()?.list(Some(len))? })
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<ToMap, Fault> {
-        self.map()
+    fn serialize_map(self, len: Option<usize>) -> Result<ToMap, Fault> {
+        self.map(len)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<ToMap, Fault> {
-        self.map()
+    fn serialize_struct(self, _: &'static str, len: usize) -> Result<ToMap, Fault> {
+        self.map(Some(len))
     }
 
     fn serialize_struct_variant(
@@ -219,9 +224,9 @@ impl ser::Serializer for ToValue {
         _: &'static str,
         _: u32,
         variant: &'static str,
-        _: usize,
+        len: usize,
     ) -> Result<ToMap, Fault> {
-        Ok(ToMap { variant: Some(variant), ..self.inner()?.map()? })
+        Ok(ToMap { variant: Some(variant), ..self.inner()?.map(Some(len))? })
     }
 }
 
@@ -330,143 +335,3 @@ macro_rules! struct_like {
 }
 
 struct_like!(SerializeStruct, SerializeStructVariant);
-
-/// Serializes a map's key into a string.
-struct ToKey;
-
-fn not_a_key(found: &str) -> Fault {
-    let message = format!(
-        "a map key is a {found}; keys are strings, integers, booleans, characters or unit variants"
-    );
-    Fault::new(ErrorKind::Unsupported, message)
-}
-
-fn key(key: impl Display) -> Result<String, Fault> {
-    Ok(key.to_string())
-}
-
-macro_rules! displayed_keys {
-    ($($method:ident $type:ty),*) => {$(
-        fn $method(self, from: $type) -> Result<String, Fault> {
-            key(from)
-        }
-    )*};
-}
-
-impl ser::Serializer for ToKey {
-    type Ok = String;
-    type Error = Fault;
-    type SerializeSeq = Impossible<String, Fault>;
-    type SerializeTuple = Impossible<String, Fault>;
-    type SerializeTupleStruct = Impossible<String, Fault>;
-    type SerializeTupleVariant = Impossible<String, Fault>;
-    type SerializeMap = Impossible<String, Fault>;
-    type SerializeStruct = Impossible<String, Fault>;
-    type SerializeStructVariant = Impossible<String, Fault>;
-
-    displayed_keys!(
-        serialize_bool bool, serialize_char char, serialize_str &str,
-        serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64,
-        serialize_i128 i128, serialize_u8 u8, serialize_u16 u16, serialize_u32 u32,
-        serialize_u64 u64, serialize_u128 u128
-    );
-
-    fn serialize_f32(self, _: f32) -> Result<String, Fault> {
-        Err(not_a_key("float"))
-    }
-
-    fn serialize_f64(self, _: f64) -> Result<String, Fault> {
-        Err(not_a_key("float"))
-    }
-
-    fn serialize_bytes(self, _: &[u8]) -> Result<String, Fault> {
-        Err(not_a_key("byte string"))
-    }
-
-    fn serialize_none(self) -> Result<String, Fault> {
-        Err(not_a_key("null"))
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, some: &T) -> Result<String, Fault> {
-        some.serialize(self)
-    }
-
-    fn serialize_unit(self) -> Result<String, Fault> {
-        Err(not_a_key("null"))
-    }
-
-    fn serialize_unit_struct(self, _: &'static str) -> Result<String, Fault> {
-        Err(not_a_key("null"))
-    }
-
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<String, Fault> {
-        Ok(variant.to_owned())
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        inner: &T,
-    ) -> Result<String, Fault> {
-        inner.serialize(self)
-    }
-
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<String, Fault> {
-        Err(not_a_key("variant with content"))
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, Fault> {
-        Err(not_a_key("list"))
-    }
-
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Fault> {
-        Err(not_a_key("list"))
-    }
-
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, Fault> {
-        Err(not_a_key("list"))
-    }
-
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, Fault> {
-        Err(not_a_key("variant with content"))
-    }
-
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, Fault> {
-        Err(not_a_key("map"))
-    }
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self::SerializeStruct, Fault> {
-        Err(not_a_key("map"))
-    }
-
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, Fault> {
-        Err(not_a_key("variant with content"))
-    }
-}

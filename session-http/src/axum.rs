@@ -1,0 +1,58 @@
+//! Extractors for axum.
+
+use std::convert::Infallible;
+
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use http::request::Parts;
+use session_core::{Error, Status};
+
+use crate::lazy::Installed;
+use crate::{LazySession, Session, SessionRejection, default_response};
+
+/// Loads the session. Without a [`SessionLayer`](crate::SessionLayer), or if the
+/// store is down, the request is answered with the error.
+impl<S: Sync> FromRequestParts<S> for Session {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        let lazy = find(parts)?;
+        let respond = |error: &Error| (lazy.0.settings.error_response)(error);
+        lazy.load().await.map_err(|error| SessionRejection::new(error, respond))
+    }
+}
+
+/// Loads the session; `None` if the client has none, so that none is made.
+impl<S: Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Option<Self>, SessionRejection> {
+        let session = <Self as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(Some(session).filter(|session| session.status() == Status::Loaded))
+    }
+}
+
+/// Returns the session without loading it.
+impl<S: Sync> FromRequestParts<S> for LazySession {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
+        find(parts)
+    }
+}
+
+/// Returns the session without loading it; `None` without a layer.
+impl<S: Sync> OptionalFromRequestParts<S> for LazySession {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(find(parts).ok())
+    }
+}
+
+fn find(parts: &Parts) -> Result<LazySession, SessionRejection> {
+    Installed::find(&parts.extensions, None)
+        .map_err(|error| SessionRejection::new(error, default_response))
+}

@@ -1,0 +1,128 @@
+//! From `Cookie` header fields to ids, behind limits.
+
+use http::HeaderValue;
+use session_core::SessionId;
+
+use super::Cookies;
+
+/// The most bytes of `Cookie` fields that are looked at: 16 KiB, twice what
+/// common servers take.
+const MAX_BYTES: usize = 16 << 10;
+/// The most cookies that are looked at. Browsers send 50 per domain at least
+/// (RFC 6265bis, 6.1) and about 180 at most.
+const MAX_COOKIES: usize = 128;
+/// The most ids that are taken from one request.
+const MAX_IDS: usize = 4;
+
+impl Cookies {
+    /// Returns the different well-formed ids under our name, in order.
+    ///
+    /// Names are compared byte for byte and never decoded, so that
+    /// `%5f%5fHost-sid` is another cookie. Other cookies, however malformed, do
+    /// not matter.
+    pub(crate) fn ids(&self, fields: &[HeaderValue]) -> Vec<SessionId> {
+        let mut ids = Vec::new();
+        let mut bytes = 0;
+        let pairs = fields
+            .iter()
+            .take_while(|field| {
+                bytes += field.len();
+                bytes <= MAX_BYTES
+            })
+            .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
+            .take(MAX_COOKIES);
+        for pair in pairs {
+            let pair = pair.trim_ascii();
+            if !pair.starts_with(self.config.name.as_bytes()) {
+                continue;
+            }
+            let Some(id) = std::str::from_utf8(pair).ok().and_then(|pair| self.id(pair)) else {
+                continue;
+            };
+            if !ids.contains(&id) {
+                ids.push(id);
+                if ids.len() == MAX_IDS {
+                    break;
+                }
+            }
+        }
+        ids
+    }
+
+    fn id(&self, pair: &str) -> Option<SessionId> {
+        let cookie = cookie::Cookie::parse(pair).ok()?;
+        if cookie.name() != self.config.name {
+            return None;
+        }
+        #[cfg(feature = "signed")]
+        if let Some(keys) = &self.keys {
+            return keys.open(&self.config.name, cookie.value());
+        }
+        SessionId::parse(cookie.value()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CookieConfig;
+
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn cookies() -> Cookies {
+        Cookies {
+            config: CookieConfig::new("sid"),
+            #[cfg(feature = "signed")]
+            keys: None,
+        }
+    }
+
+    fn ids(fields: &[&[u8]]) -> Vec<String> {
+        let fields: Vec<_> =
+            fields.iter().map(|field| HeaderValue::from_bytes(field).unwrap()).collect();
+        cookies().ids(&fields).iter().map(|id| id.expose().to_owned()).collect()
+    }
+
+    #[test]
+    fn our_cookie_is_found_among_others() {
+        let header = format!("a=1; sid={A}; sidx={B}; b");
+        assert_eq!(ids(&[header.as_bytes()]), [A]);
+        assert_eq!(ids(&[b"x=\xff\xfe", format!("sid={A}").as_bytes()]), [A]);
+    }
+
+    #[test]
+    fn every_different_id_is_a_candidate() {
+        let header = format!("sid={A}; sid={B}; sid={A}");
+        assert_eq!(ids(&[header.as_bytes()]), [A, B]);
+    }
+
+    #[test]
+    fn nothing_else_is_our_cookie() {
+        let upper = A.to_uppercase();
+        for other in [
+            format!("SID={A}"),
+            format!("%73id={A}"),
+            format!("=sid={A}"),
+            format!("sid ={}", "x"),
+            format!("sid=\"{A}\""),
+            format!("sid={A} x"),
+            format!("sid={A}%20"),
+            format!("sid={upper}"),
+            "sid=".into(),
+            "sid".into(),
+            "sid=../../etc/passwd".into(),
+            format!("sid={}", "a".repeat(10_000)),
+        ] {
+            assert!(ids(&[other.as_bytes()]).is_empty(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_limits_is_not_looked_at() {
+        let many = format!("{}sid={A}", "a=;".repeat(MAX_COOKIES));
+        assert!(ids(&[many.as_bytes()]).is_empty());
+        let long = format!("a={}; sid={A}", "x".repeat(MAX_BYTES));
+        assert!(ids(&[long.as_bytes()]).is_empty());
+    }
+}

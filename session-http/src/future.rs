@@ -1,0 +1,142 @@
+//! What happens between a handler's response and the client.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::header::{CACHE_CONTROL, COOKIE, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use pin_project_lite::pin_project;
+use session_core::{BoxFuture, CookieAction, Error, Result, Save, Shielded};
+
+use crate::{LazySession, Session, SessionBody};
+
+pin_project! {
+    /// The future of [`SessionService`](crate::SessionService).
+    pub struct ResponseFuture<F: Future> {
+        #[pin]
+        inner: F,
+        lazy: Option<LazySession>,
+        saving: Option<(Saving, Option<F::Output>)>,
+    }
+}
+
+/// The work that a response waits for.
+enum Saving {
+    Session(Shielded<Result<()>>),
+    /// A session for a visitor whose request did not ask for one.
+    Eager(BoxFuture<Result<()>>),
+}
+
+impl<F: Future> ResponseFuture<F> {
+    pub(crate) const fn new(inner: F, lazy: Option<LazySession>) -> Self {
+        Self { inner, lazy, saving: None }
+    }
+}
+
+impl<F: Future> fmt::Debug for ResponseFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<SessionBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(lazy) = this.lazy else {
+            return this.inner.poll(cx).map_ok(|response| response.map(SessionBody::plain));
+        };
+        if this.saving.is_none() {
+            let response = ready!(this.inner.poll(cx))?;
+            match begin(lazy, &response) {
+                Some(saving) => *this.saving = Some((saving, Some(Ok(response)))),
+                None => return Poll::Ready(Ok(finish(lazy, response))),
+            }
+        }
+        let Some((saving, response)) = this.saving else { return Poll::Pending };
+        let saved = ready!(match saving {
+            Saving::Session(work) => Pin::new(work).poll(cx),
+            Saving::Eager(work) => work.as_mut().poll(cx),
+        });
+        let Some(response) = response.take() else { return Poll::Pending };
+        Poll::Ready(match saved {
+            Ok(()) => response.map(|response| finish(lazy, response)),
+            Err(err) => Ok(refuse(lazy, &err)),
+        })
+    }
+}
+
+/// Begins to save, if there is anything to save.
+fn begin<B>(lazy: &LazySession, response: &Response<B>) -> Option<Saving> {
+    let save = lazy.0.settings.save_rule.decide(response.status());
+    if let Some(session) = lazy.loaded() {
+        return session.seal(save).map(Saving::Session);
+    }
+    if !lazy.is_due() || save == Save::Endings {
+        return None;
+    }
+    let lazy = lazy.clone();
+    Some(Saving::Eager(Box::pin(async move {
+        let session = lazy.load().await?;
+        session.establish()?;
+        match session.seal(Save::All) {
+            Some(work) => work.await,
+            None => Ok(()),
+        }
+    })))
+}
+
+/// Sends the handler's response, with what the client has to be told.
+fn finish<B>(lazy: &LazySession, mut response: Response<B>) -> Response<SessionBody<B>> {
+    let Some(session) = lazy.loaded() else { return response.map(SessionBody::plain) };
+    lazy.tell(&session.cookie(), response.headers_mut());
+    let session = Session::clone(session);
+    response.map(|body| SessionBody::watched(body, session))
+}
+
+/// Answers with an error in place of the handler's response. Of its headers none
+/// stays: they describe a success that did not happen.
+fn refuse<B>(lazy: &LazySession, err: &Error) -> Response<SessionBody<B>> {
+    let mut response = (lazy.0.settings.error_response)(err).map(SessionBody::replaced);
+    let action = match lazy.loaded().map(|session| session.cookie()) {
+        // No client gets an id whose session may not be stored.
+        Some(CookieAction::Remove) => CookieAction::Remove,
+        _ => CookieAction::Keep,
+    };
+    lazy.tell(&action, response.headers_mut());
+    response
+}
+
+/// Keeps shared caches from handing one visitor's response to another.
+///
+/// A `Cache-Control` that the handler has set stays.
+pub(crate) fn mark_private(headers: &mut HeaderMap, varies: &HeaderName, action: &CookieAction) {
+    let listed = headers.get_all(VARY).iter().any(|field| {
+        field.as_bytes().split(|byte| *byte == b',').any(|name| {
+            let name = name.trim_ascii();
+            name == b"*" || name.eq_ignore_ascii_case(varies.as_str().as_bytes())
+        })
+    });
+    if !listed {
+        let value = if *varies == COOKIE {
+            HeaderValue::from_static("Cookie")
+        } else {
+            HeaderValue::from_name(varies.clone())
+        };
+        headers.append(VARY, value);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
+        let rule = match action {
+            CookieAction::Keep => "private, no-cache",
+            _ => "no-store",
+        };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(rule));
+    }
+}

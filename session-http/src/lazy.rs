@@ -1,0 +1,198 @@
+//! A request's session before anyone has asked for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, HeaderValue, Request};
+use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Result};
+use tokio::sync::OnceCell;
+
+use crate::layer::Settings;
+use crate::{Session, Transport};
+
+/// A request's session before anyone has asked for it. Clones are the same.
+///
+/// Costs no store call until it is loaded, and then one, however often it is
+/// asked for.
+#[derive(Clone)]
+pub struct LazySession(pub(crate) Arc<Lazy>);
+
+pub(crate) struct Lazy {
+    pub(crate) settings: Arc<Settings>,
+    /// What the request said, per transport, as far as it said anything.
+    presented: Option<Presented>,
+    pub(crate) https: bool,
+    /// Whether the request's path lies below the cookie's.
+    covered: bool,
+    loaded: OnceCell<Session>,
+}
+
+/// The header fields of the transport that a request uses.
+struct Presented {
+    transport: usize,
+    first: HeaderValue,
+    more: Vec<HeaderValue>,
+}
+
+impl LazySession {
+    pub(crate) fn of<B>(request: &Request<B>, settings: &Arc<Settings>) -> Self {
+        let presented = settings.transports.iter().enumerate().find_map(|(at, transport)| {
+            let mut fields = request.headers().get_all(transport.request_header()).iter();
+            let first = fields.next()?.clone();
+            Some(Presented { transport: at, first, more: fields.cloned().collect() })
+        });
+        let path = &settings.cookies.config.path;
+        Self(Arc::new(Lazy {
+            presented,
+            https: is_https(request, settings.trust_proxy),
+            covered: path == "/" || settings.cookies.config.covers(request.uri().path()),
+            loaded: OnceCell::new(),
+            settings: Arc::clone(settings),
+        }))
+    }
+
+    /// Loads the session, once per request.
+    ///
+    /// # Errors
+    ///
+    /// What the store says: a store that is down is never an empty session,
+    /// unless the policy says so. [`ErrorKind::Unsupported`] if the request's path
+    /// lies outside of the cookie's.
+    pub async fn load(&self) -> Result<Session> {
+        self.load_for(Access::ReadWrite).await
+    }
+
+    /// Loads the session to read only: an exclusive one is not locked, and
+    /// changes are refused. If it is loaded already, it stays what it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub async fn load_read_only(&self) -> Result<Session> {
+        self.load_for(Access::ReadOnly).await
+    }
+
+    async fn load_for(&self, access: Access) -> Result<Session> {
+        if !self.0.covered {
+            let message = "the request lies outside of the session cookie's path";
+            return Err(Error::new(ErrorKind::Unsupported, Operation::Read, message));
+        }
+        self.0.loaded.get_or_try_init(|| self.0.load(access)).await.cloned()
+    }
+
+    /// Returns the session if it is loaded.
+    #[must_use]
+    pub fn loaded(&self) -> Option<&Session> {
+        self.0.loaded.get()
+    }
+
+    /// Returns the name of the cookie, by which several sessions of one request
+    /// are told apart.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.settings.cookies.config.name
+    }
+
+    /// Returns whether every visitor gets a session, and this one has none yet.
+    pub(crate) fn is_due(&self) -> bool {
+        self.0.settings.eager && self.0.covered && self.0.loaded.get().is_none()
+    }
+
+    /// Tells the client, and caches, in response headers.
+    pub(crate) fn tell(&self, action: &CookieAction, headers: &mut http::HeaderMap) {
+        let settings = &self.0.settings;
+        let transport = self.0.transport();
+        crate::future::mark_private(headers, transport.request_header(), action);
+        transport.tell(action, headers, &settings.cookies, self.0.https);
+    }
+}
+
+impl Lazy {
+    fn transport(&self) -> &Transport {
+        let at = self.presented.as_ref().map_or(0, |presented| presented.transport);
+        &self.settings.transports[at]
+    }
+
+    async fn load(&self, access: Access) -> Result<Session> {
+        let ids = match &self.presented {
+            None => Vec::new(),
+            Some(Presented { first, more, .. }) if more.is_empty() => {
+                self.transport().ids(std::slice::from_ref(first), &self.settings.cookies)
+            }
+            Some(Presented { first, more, .. }) => {
+                let fields: Vec<_> = std::iter::once(first).chain(more).cloned().collect();
+                self.transport().ids(&fields, &self.settings.cookies)
+            }
+        };
+        self.settings.sessions.load_any(&ids, access).await.map(Session)
+    }
+}
+
+impl fmt::Debug for LazySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazySession")
+            .field("name", &self.name())
+            .field("loaded", &self.loaded().is_some())
+            .finish()
+    }
+}
+
+fn is_https<B>(request: &Request<B>, trust_proxy: bool) -> bool {
+    if trust_proxy && let Some(field) = request.headers().get("x-forwarded-proto") {
+        let first = field.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+        return first.trim_ascii().eq_ignore_ascii_case(b"https");
+    }
+    request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
+}
+
+/// The sessions of a request, in its extensions: one per layer that it passed,
+/// the first without an allocation of its own.
+#[derive(Clone)]
+pub(crate) struct Installed {
+    first: LazySession,
+    more: Vec<LazySession>,
+}
+
+impl Installed {
+    /// Adds a session. `None` if an outer layer has put one of that name in: it
+    /// does all the work.
+    pub(crate) fn install(extensions: &mut Extensions, lazy: LazySession) -> Option<LazySession> {
+        match extensions.get_mut::<Self>() {
+            Some(installed) => {
+                if installed.all().any(|known| known.name() == lazy.name()) {
+                    return None;
+                }
+                installed.more.push(lazy.clone());
+            }
+            None => {
+                extensions.insert(Self { first: lazy.clone(), more: Vec::new() });
+            }
+        }
+        Some(lazy)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &LazySession> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// Finds the session of a name, or the only one.
+    pub(crate) fn find(extensions: &Extensions, name: Option<&str>) -> Result<LazySession> {
+        let missing = |message| Error::new(ErrorKind::InvalidConfig, Operation::Read, message);
+        let Some(installed) = extensions.get::<Self>() else {
+            let message = "the request did not pass a SessionLayer; add one to the router";
+            return Err(missing(message.to_owned()));
+        };
+        let known = || installed.all().map(LazySession::name).collect::<Vec<_>>().join("`, `");
+        match name {
+            Some(name) => {
+                let found = installed.all().find(|lazy| lazy.name() == name).cloned();
+                found.ok_or_else(|| missing(format!("no session `{name}`; there is `{}`", known())))
+            }
+            None if installed.more.is_empty() => Ok(installed.first.clone()),
+            None => Err(missing(format!(
+                "the request has several sessions, `{}`; ask for one by name",
+                known()
+            ))),
+        }
+    }
+}
