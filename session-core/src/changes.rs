@@ -82,6 +82,11 @@ impl Log {
         self.0.iter().try_fold(value, |value, op| op.apply(value))
     }
 
+    /// Whether all that was done is to remove the value.
+    pub(crate) fn removes(&self) -> bool {
+        matches!(self.0[..], [Op::Remove])
+    }
+
     /// Whether the value before makes no difference.
     pub(crate) fn overwrites(&self) -> bool {
         self.0.first().is_some_and(Op::overwrites)
@@ -124,6 +129,11 @@ impl MetaChanges {
             && !self.establish
     }
 
+    /// Whether they go with a change of privilege: a login or a logout.
+    pub(crate) const fn privilege(&self) -> bool {
+        self.owner.is_some() || self.authenticated.is_some()
+    }
+
     fn then(&mut self, later: Self) {
         self.owner = later.owner.or(self.owner.take());
         self.idle = later.idle.or(self.idle);
@@ -162,9 +172,9 @@ impl Changes {
         }
     }
 
-    /// Forgets what was done to a key.
-    pub(crate) fn undo(&mut self, space: Space, name: &str) {
-        self.logs_mut(space).remove(name);
+    /// Forgets which values were removed.
+    pub(crate) fn undo_removals(&mut self, space: Space) {
+        self.logs_mut(space).retain(|_, log| !log.removes());
     }
 
     /// Drops all data; settings of the session stay.

@@ -52,8 +52,9 @@ impl Record {
         &self.table.meta
     }
 
-    pub(crate) const fn payload(&self) -> &Bytes {
-        &self.payload
+    /// Returns how much memory the record takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len() + self.table.slots.len() * size_of::<Slot>()
     }
 
     fn slot(&self, space: Space, name: &str) -> Option<&Slot> {

@@ -1,11 +1,13 @@
 //! Gives a session a new id.
 
+use std::time::Duration;
+
 use super::Core;
 use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
 use crate::policy::POINTER_LIFE;
 use crate::record::Draft;
-use crate::session::state::Current;
+use crate::session::state::{Current, Doomed};
 use crate::{
     Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
 };
@@ -32,7 +34,10 @@ impl Core {
         work: &Work,
     ) -> Result<Saved, Failure> {
         let mut old = current.clone();
-        let mut new = self.insert(&old, work).await?;
+        let Some(mut new) = self.insert(&old, work).await? else {
+            self.end(&Doomed { key: old.key, version: Some(old.version) }).await?;
+            return Ok(Saved::Ended);
+        };
         let mut conflicts = 0;
         let mut turn = None;
         loop {
@@ -47,7 +52,7 @@ impl Core {
                     Err(err) => return Err(self.give_up(&new, err).await),
                 }
             }
-            let copied = match self.catch_up(&mut old, conflicts, err).await {
+            let copied = match self.catch_up(&mut old, work, conflicts, err).await {
                 Ok(()) => self.copy_again(&mut new, &old, work).await,
                 Err(failure) => Err(failure),
             };
@@ -57,9 +62,7 @@ impl Core {
             }
         }
         self.watchers.moved(&old.key, &new.key);
-        if let Some(stale) = &self.stale {
-            stale.forget(&old.key);
-        }
+        self.unremember(&old.key);
         self.observe(&Event::Regenerated);
         self.evict_excess(work, &new.draft.meta, &new.key).await;
         Ok(Saved::Written(self.written(
@@ -71,14 +74,19 @@ impl Core {
         )?))
     }
 
-    async fn insert(&self, old: &Current, work: &Work) -> Result<New, Failure> {
+    /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
+    async fn insert(&self, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
             let draft = self.making(&key).moved(&old.record, &work.changes)?;
             let options = self.options(WriteMode::Create, &draft.meta, None);
+            if options.lifetime().is_zero() {
+                return Ok(None);
+            }
+            self.refuse_excess(work, &draft.meta, &old.key).await?;
             match self.write(&key, draft.payload.clone(), &options).await {
-                Ok(version) => return Ok(New { id, key, version, draft, options }),
+                Ok(version) => return Ok(Some(New { id, key, version, draft, options })),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
             }
@@ -90,7 +98,9 @@ impl Core {
     /// and within the grace for reads.
     async fn leave_pointer(&self, old: &Current, target: &SessionKey, work: &Work) -> Result<()> {
         let now = self.now();
-        let pointer = Pointer { target: *target, readable_until: now.after(self.policy.grace) };
+        // Who may have planted the old id must not look into what a login brings.
+        let grace = if work.changes.meta.privilege() { Duration::ZERO } else { self.policy.grace };
+        let pointer = Pointer { target: *target, readable_until: now.after(grace) };
         let payload = frame::pointer(&old.key, now, &pointer);
         let mode = WriteMode::IfVersion(old.version.clone());
         let mut options =

@@ -32,7 +32,7 @@ impl Session {
     #[doc(alias = "sessionRegenerateId")]
     pub fn regenerate(&self) -> Result<()> {
         let late = self.change(|state| {
-            state.regenerate = state.current.is_some() && !state.sealed;
+            state.regenerate |= state.current.is_some() && !state.sealed;
             state.sealed
         })?;
         if late {
@@ -49,11 +49,12 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the session must not be changed; a session that was reached by its
-    /// old id can be destroyed.
+    /// When the session must not be changed. It can be destroyed though it was
+    /// reached by its old id, or the store was down when it was loaded: a logout
+    /// is tried in any case.
     pub fn destroy(&self) -> Result<()> {
         let mut state = self.state();
-        if state.read_only != Some(ReadOnly::Moved) {
+        if !matches!(state.read_only, Some(ReadOnly::Moved | ReadOnly::Degraded)) {
             state.writable().or_else(|err| match err.kind() {
                 // Ending what was never stored is no late change.
                 ErrorKind::Late => Ok(()),
@@ -194,25 +195,32 @@ impl Session {
     ///
     /// [`Gone`](ErrorKind::Gone) if it ended meanwhile; else what the store says.
     pub async fn reload(&self) -> Result<()> {
-        let current = {
+        let gone = || {
+            let message = "the session has ended meanwhile";
+            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
+        };
+        // After the save that is under way, lest it be read as it was before.
+        let _turn = self.0.saving.lock().await;
+        let (current, life) = {
             let mut state = self.state();
-            state.changes = crate::changes::Changes::default();
-            state.regenerate = false;
+            state.forget_changes();
             match &state.current {
-                Some(current) => current.clone(),
+                Some(current) => (current.clone(), state.life),
+                None if state.read_only == Some(ReadOnly::Ended) => return gone(),
                 None => return Ok(()),
             }
         };
         let fresh = self.0.core.read_live(&current.id, &current.key).await?;
         let mut state = self.state();
+        if state.life != life {
+            return Ok(());
+        }
         if let Some(fresh) = fresh {
             state.current = Some(fresh);
-            Ok(())
-        } else {
-            state.ended();
-            let message = "the session has ended meanwhile";
-            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
+            return Ok(());
         }
+        state.ended();
+        gone()
     }
 
     /// Frees the lock of an exclusive session before slow work. From then on
@@ -221,19 +229,24 @@ impl Session {
     pub async fn unlock(&self) {
         let lock = self.state().lock.take();
         if let Some(lock) = lock {
-            self.0.core.unlock(lock).await;
+            lock.free().await;
         }
     }
 
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is not seen; call [`reload`](Self::reload) now and then.
-    /// Returns at once if the session is not stored.
+    /// Looks once whether the session still lives. Another process's later logout
+    /// is seen when this process meets the dead session; for a long stream call
+    /// [`reload`](Self::reload) now and then. Returns at once if the session is
+    /// not stored.
     pub async fn ended(&self) {
-        let key = self.state().current.as_ref().map(|current| current.key);
-        if let Some(key) = key {
-            self.0.core.watchers.ended(key).await;
+        let current = {
+            let state = self.state();
+            state.current.as_ref().map(|current| (current.id.clone(), current.key))
+        };
+        if let Some((id, key)) = current {
+            self.0.core.ended_somewhere(&id, key).await;
         }
     }
 

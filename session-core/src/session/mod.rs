@@ -106,10 +106,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let doomed = std::mem::take(&mut state.doomed);
-        let lock = state.lock.take();
-        if doomed.is_empty() && lock.is_none() {
+        if doomed.is_empty() {
+            // A lock frees itself.
             return;
         }
+        let lock = state.lock.take();
         let core = Arc::clone(&self.core);
         self.core.spawn(Box::pin(async move {
             for record in &doomed {
@@ -118,7 +119,7 @@ impl Drop for Inner {
                 }
             }
             if let Some(lock) = lock {
-                core.unlock(lock).await;
+                lock.free().await;
             }
         }));
     }
