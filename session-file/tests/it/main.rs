@@ -1,6 +1,7 @@
 //! The file engine from outside: what lies on the disk, what goes wrong there,
 //! and several handlers at work on one directory.
 
+mod conformance;
 mod durability;
 mod hostile;
 mod index;
