@@ -6,6 +6,7 @@ mod durability;
 mod hostile;
 mod index;
 mod races;
+mod resources;
 mod save_path;
 mod support;
 mod sweep;
