@@ -90,7 +90,8 @@ async fn by_hand(base: &Path, durable: bool, calls: u32) {
         blocking(move || assert_eq!(std::fs::read(path).expect("a file").len(), PAYLOAD))
     })
     .await;
-    let name = if durable { "by hand: write, fsync, rename over" } else { "by hand: write, rename over" };
+    let name =
+        if durable { "by hand: write, fsync, rename over" } else { "by hand: write, rename over" };
     measure(name, calls, |number| {
         let path = path(number);
         blocking(move || {
