@@ -48,10 +48,7 @@ impl Grant {
             return None;
         }
         let number = |at: usize| body[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-        Some(Self {
-            token: FencingToken(number(40)?),
-            until: Timestamp::from_millis(number(48)?),
-        })
+        Some(Self { token: FencingToken(number(40)?), until: Timestamp::from_millis(number(48)?) })
     }
 }
 

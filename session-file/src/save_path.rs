@@ -48,12 +48,7 @@ impl SavePath {
             error::new(ErrorKind::Unavailable, Operation::Open, "no file descriptors are left")
                 .with_source(err)
         })?;
-        Ok(Self {
-            dir,
-            uid,
-            sessions: Shards::new(parent, uid),
-            owners: Mutex::default(),
-        })
+        Ok(Self { dir, uid, sessions: Shards::new(parent, uid), owners: Mutex::default() })
     }
 
     pub(crate) fn uid(&self) -> u32 {

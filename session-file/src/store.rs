@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_core::{
-    Clock, Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp, Version, WriteMode,
-    WriteOptions,
+    Clock, Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp,
+    Version, WriteMode, WriteOptions,
 };
 use tokio::sync::Semaphore;
 
@@ -131,8 +131,7 @@ impl Store {
             return Err(error::bad(op, Bad::TooLong));
         }
         let bytes = file.read().map_err(|errno| error::os(op, errno))?;
-        let header =
-            Header::decode(&bytes, file.size, key).map_err(|bad| error::bad(op, bad))?;
+        let header = Header::decode(&bytes, file.size, key).map_err(|bad| error::bad(op, bad))?;
         let lifetime = file.lifetime(&bytes).map_err(trouble(op))?;
         let now = self.now();
         if !lifetime.is_live(now) {
@@ -230,7 +229,9 @@ impl Store {
         let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
         // The marker comes first and goes last: an owner's session is never
         // without one.
-        if after != before && let Some(owner) = after {
+        if after != before
+            && let Some(owner) = after
+        {
             self.mark(op, OwnerHash::of(owner), key)?;
         }
         let name = layout::record(key);
@@ -244,7 +245,9 @@ impl Store {
             Errno::IO => error::late(op, errno),
             errno => fail(errno),
         })?;
-        if after != before && let Some(owner) = before {
+        if after != before
+            && let Some(owner) = before
+        {
             self.unmark(OwnerHash::of(owner), key);
         }
         self.settle(op, shard, lock)?;
@@ -361,11 +364,7 @@ pub(crate) struct Found {
 }
 
 /// Returns the version that a write makes, if it may happen.
-fn allow(
-    mode: &WriteMode,
-    old: Option<&(Header<'_>, Lifetime)>,
-    now: Timestamp,
-) -> Result<u64> {
+fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
     let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
     match (mode, live) {
         (WriteMode::Create, None) => first_version(),
