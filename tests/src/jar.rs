@@ -294,7 +294,9 @@ mod tests {
         let sent = sent(&fields, HTTPS);
         assert_eq!(sent.as_deref(), Some("s=deep; s=root; t=1"));
         let mut jar = Jar::default();
-        fields.map(|field| jar.take(field, HTTPS, now()));
+        for field in fields {
+            jar.take(field, HTTPS, now());
+        }
         jar.close();
         assert_eq!(jar.header(HTTPS, now()).as_deref(), Some("s=root"));
     }
