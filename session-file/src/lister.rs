@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::OFlags;
 use session_core::{
-    Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
-    SessionMeta,
+    Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister, SessionMeta,
 };
 
 use crate::handler::FileHandler;
@@ -91,10 +90,7 @@ impl SessionLister for FileHandler {
 
 /// Returns after which key a page begins, and the most records to look at: at
 /// least one, so that every page leads on to the next.
-pub(crate) fn place(
-    request: &PageRequest,
-    op: Operation,
-) -> Result<(Option<SessionKey>, usize)> {
+pub(crate) fn place(request: &PageRequest, op: Operation) -> Result<(Option<SessionKey>, usize)> {
     let after = match &request.cursor {
         None => None,
         Some(cursor) => {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_core::{
-    Clock, Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp, Version, WriteMode,
-    WriteOptions,
+    Clock, Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp,
+    Version, WriteMode, WriteOptions,
 };
 use tokio::sync::Semaphore;
 
@@ -131,8 +131,7 @@ impl Store {
             return Err(error::bad(op, Bad::TooLong));
         }
         let bytes = file.read().map_err(|errno| error::os(op, errno))?;
-        let header =
-            Header::decode(&bytes, file.size, key).map_err(|bad| error::bad(op, bad))?;
+        let header = Header::decode(&bytes, file.size, key).map_err(|bad| error::bad(op, bad))?;
         let lifetime = file.lifetime(&bytes).map_err(trouble(op))?;
         let now = self.now();
         if !lifetime.is_live(now) {
@@ -208,13 +207,14 @@ impl Store {
                 "the lock was lost; read the session again",
             ));
         }
-        let current = self.head(op, key, shard, OFlags::RDONLY)?;
-        let old = match current.as_ref().map(|head| head.verify(key)) {
-            None => None,
-            Some(Ok(old)) => Some(old),
-            Some(Err(Trouble::Bad(_))) if options.mode == WriteMode::Create => return Err(taken()),
-            Some(Err(other)) => return Err(trouble(op)(other)),
+        // What cannot be read is not known to have expired, so its key is taken.
+        let unreadable = |err: Error| match (&options.mode, err.kind()) {
+            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
+            _ => err,
         };
+        let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
+        let old = current.as_ref().map(|head| head.verify(key)).transpose();
+        let old = old.map_err(trouble(op)).map_err(unreadable)?;
         let version = allow(&options.mode, old.as_ref(), now)?;
 
         let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
@@ -230,7 +230,9 @@ impl Store {
         let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
         // The marker comes first and goes last: an owner's session is never
         // without one.
-        if after != before && let Some(owner) = after {
+        if after != before
+            && let Some(owner) = after
+        {
             self.mark(op, OwnerHash::of(owner), key)?;
         }
         let name = layout::record(key);
@@ -244,7 +246,9 @@ impl Store {
             Errno::IO => error::late(op, errno),
             errno => fail(errno),
         })?;
-        if after != before && let Some(owner) = before {
+        if after != before
+            && let Some(owner) = before
+        {
             self.unmark(OwnerHash::of(owner), key);
         }
         self.settle(op, shard, lock)?;
@@ -253,7 +257,7 @@ impl Store {
 
     /// Frees the lock, and flushes the change of names if so configured. Others
     /// in the shard go on meanwhile.
-    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock<'_>) -> Result<()> {
+    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock) -> Result<()> {
         drop(lock);
         if !self.is_durable() {
             return Ok(());
@@ -361,11 +365,7 @@ pub(crate) struct Found {
 }
 
 /// Returns the version that a write makes, if it may happen.
-fn allow(
-    mode: &WriteMode,
-    old: Option<&(Header<'_>, Lifetime)>,
-    now: Timestamp,
-) -> Result<u64> {
+fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
     let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
     match (mode, live) {
         (WriteMode::Create, None) => first_version(),

@@ -169,9 +169,7 @@ impl Store {
     fn has_record(&self, key: &SessionKey) -> Result<bool> {
         let fail = |errno| error::os(OP, errno);
         match self.save_path()?.sessions().find(shard_of(key)).map_err(fail)? {
-            Some(shard) => {
-                io::exists(shard.dir(), layout::record(key).as_c_str()).map_err(fail)
-            }
+            Some(shard) => io::exists(shard.dir(), layout::record(key).as_c_str()).map_err(fail),
             None => Ok(false),
         }
     }

@@ -5,9 +5,7 @@ use std::fs;
 use session_core::{ErrorKind, SessionHandler, WriteMode, WriteOptions};
 use session_file::Durability;
 
-use crate::support::{
-    HOUR, Place, SECOND, at_version, create, creating, key, kind, replacing,
-};
+use crate::support::{HOUR, Place, SECOND, at_version, create, creating, key, kind, replacing};
 
 #[tokio::test]
 async fn nothing_is_left_beside_the_record() {

@@ -161,9 +161,8 @@ async fn records_that_were_swapped_are_noticed() {
 #[tokio::test]
 async fn a_payload_over_the_limit_is_refused_before_anything_is_written() {
     let place = Place::new();
-    let config = FileConfig::new(place.base())
-        .with_durability(Durability::Process)
-        .with_max_record_bytes(4);
+    let config =
+        FileConfig::new(place.base()).with_durability(Durability::Process).with_max_record_bytes(4);
     let small = FileHandler::new(config).unwrap();
     assert_eq!(small.info().max_payload, Some(4));
     create(&small, &key(1), b"1234").await;

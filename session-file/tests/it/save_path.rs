@@ -139,10 +139,7 @@ async fn a_store_that_is_emptied_by_hand_goes_on() {
         fs::remove_dir_all(entry.unwrap().path()).unwrap();
     }
     assert_eq!(place.read(&key(1)).await, None);
-    assert_eq!(
-        kind(place.handler.write(&key(1), "".into(), &replacing()).await),
-        ErrorKind::Gone
-    );
+    assert_eq!(kind(place.handler.write(&key(1), "".into(), &replacing()).await), ErrorKind::Gone);
     place.handler.write(&key(1), "new".into(), &options).await.unwrap();
     assert_eq!(place.read(&key(1)).await.unwrap(), "new");
     assert_eq!(place.handler.index().unwrap().revoke(&owner, None).await.unwrap(), 1);
