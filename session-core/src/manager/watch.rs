@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::Core;
 use super::load::Found;
@@ -11,41 +11,41 @@ use crate::{SessionId, SessionKey};
 
 /// Who wants to know when a session ends, inside this process.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<SessionKey, Vec<oneshot::Sender<()>>>>);
+pub(crate) struct Watchers(Mutex<HashMap<SessionKey, Vec<watch::Sender<bool>>>>);
 
 impl Watchers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Vec<oneshot::Sender<()>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Vec<watch::Sender<bool>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks to be told. The receiver also ends, with an error, when nobody is
-    /// left to tell.
-    fn watch(&self, key: SessionKey) -> oneshot::Receiver<()> {
-        let (tell, told) = oneshot::channel();
+    /// Returns what turns true when the session ends.
+    fn watch(&self, key: SessionKey) -> watch::Receiver<bool> {
         let mut watched = self.lock();
         if watched.len() >= 64 && watched.len().is_power_of_two() {
-            watched.retain(|_, watchers| watchers.iter().any(|watcher| !watcher.is_closed()));
+            watched.retain(|_, senders| senders.iter().any(|sender| sender.receiver_count() > 0));
         }
-        let watchers = watched.entry(key).or_default();
-        watchers.retain(|watcher| !watcher.is_closed());
-        watchers.push(tell);
-        told
+        let senders = watched.entry(key).or_default();
+        if let Some(sender) = senders.first() {
+            return sender.subscribe();
+        }
+        let (sender, receiver) = watch::channel(false);
+        senders.push(sender);
+        receiver
     }
 
     /// Tells that a session has ended.
     pub(super) fn tell(&self, key: &SessionKey) {
-        let watchers = self.lock().remove(key).unwrap_or_default();
-        for watcher in watchers {
-            // Whoever went away need not be told.
-            let _ = watcher.send(());
+        for sender in self.lock().remove(key).unwrap_or_default() {
+            sender.send_replace(true);
         }
     }
 
-    /// Follows a session to its new key.
+    /// Follows a session to its new key, where some may be watching already.
     pub(super) fn moved(&self, old: &SessionKey, new: &SessionKey) {
         let mut watched = self.lock();
-        if let Some(watchers) = watched.remove(old) {
-            watched.entry(*new).or_default().extend(watchers);
+        if let Some(senders) = watched.remove(old) {
+            let heard = senders.into_iter().filter(|sender| sender.receiver_count() > 0);
+            watched.entry(*new).or_default().extend(heard);
         }
     }
 
@@ -56,22 +56,26 @@ impl Watchers {
 }
 
 impl Core {
-    /// Waits until a session ends, from wherever it is now.
-    pub(crate) async fn ended_somewhere(&self, id: &SessionId, mut key: SessionKey) {
+    /// Returns what turns true when a session ends, wherever it is now. `None` if
+    /// it has ended.
+    pub(crate) async fn watch(
+        &self,
+        id: &SessionId,
+        mut key: SessionKey,
+    ) -> Option<watch::Receiver<bool>> {
         loop {
             // First watched, then looked at: in between nothing is missed.
-            let told = self.watchers.watch(key);
+            let end = self.watchers.watch(key);
             match self.find(id, &key).await {
-                Ok(Found::Nothing | Found::Expired) => return,
-                Ok(Found::Pointer(pointer)) => {
-                    key = pointer.target;
-                    continue;
+                Ok(Found::Live(_)) => return Some(end),
+                Ok(Found::Pointer(pointer)) => key = pointer.target,
+                Ok(Found::Nothing | Found::Expired) => return None,
+                // A store that is down says nothing about the session.
+                Err(err) => {
+                    self.unseen(&err);
+                    return Some(end);
                 }
-                Ok(Found::Live(_)) => {}
-                Err(err) => self.unseen(&err),
             }
-            drop(told.await);
-            return;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::state::{ReadOnly, idle};
+use super::state::{ReadOnly, State, idle};
 use super::{CookieAction, Session};
 use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
 
@@ -236,18 +236,27 @@ impl Session {
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Looks once whether the session still lives. Another process's later logout
-    /// is seen when this process meets the dead session; for a long stream call
-    /// [`reload`](Self::reload) now and then. Returns at once if the session is
-    /// not stored.
+    /// Another process's logout is seen when this process meets the dead session;
+    /// for a long stream call [`reload`](Self::reload) now and then. Returns at
+    /// once if the session is not stored (any more). The first call reads the
+    /// store once.
     pub async fn ended(&self) {
-        let current = {
+        let (current, known) = {
             let state = self.state();
-            state.current.as_ref().map(|current| (current.id.clone(), current.key))
+            let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
+            (current, state.end.clone())
         };
-        if let Some((id, key)) = current {
-            self.0.core.ended_somewhere(&id, key).await;
+        let Some((id, key)) = current else { return };
+        let end = match known {
+            Some(end) => Some(end),
+            None => self.0.core.watch(&id, key).await,
+        };
+        let Some(mut end) = end else { return };
+        if let State { current: Some(_), end: unknown @ None, .. } = &mut *self.state() {
+            *unknown = Some(end.clone());
         }
+        // The sender goes away only after it has told.
+        drop(end.wait_for(|ended| *ended).await);
     }
 
     /// Stores the session with the next save even if it is empty, for

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::changes::Changes;
 use crate::frame::Meta;
 use crate::manager::lock::HeldLock;
@@ -40,6 +42,8 @@ pub(crate) struct State {
     /// Whether the response headers are settled, so that no new id reaches the client.
     pub(crate) sealed: bool,
     pub(crate) lock: Option<HeldLock>,
+    /// Hears of the session's end, from the first time that somebody asks.
+    pub(crate) end: Option<watch::Receiver<bool>>,
     pub(crate) cookie: CookieAction,
 }
 
@@ -117,6 +121,7 @@ impl State {
             read_only: None,
             sealed: false,
             lock: None,
+            end: None,
             cookie: CookieAction::Keep,
         }
     }
@@ -147,6 +152,7 @@ impl State {
     /// set from now on makes a new session.
     pub(crate) fn doom(&mut self) {
         self.life += 1;
+        self.end = None;
         self.forget_changes();
         let current = self.current.take();
         if let Some(key) = self.endable.take() {
@@ -167,7 +173,8 @@ impl State {
         self.in_doubt = false;
     }
 
-    /// Has the client forget its id, if it has one.
+    /// Has the client forget its id, if it has one. An id that was issued in this
+    /// request has not reached the client.
     pub(crate) fn forget_id(&mut self) {
         self.cookie = if self.presented { CookieAction::Remove } else { CookieAction::Keep };
     }

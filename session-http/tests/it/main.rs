@@ -6,6 +6,8 @@
 mod axum_extractors;
 mod bodies;
 mod cookies;
+#[cfg(all(feature = "axum", feature = "file"))]
+mod examples;
 mod failures;
 mod several;
 mod support;

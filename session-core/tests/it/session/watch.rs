@@ -67,6 +67,30 @@ async fn a_stream_that_begins_after_the_logout_ends_at_once() {
 }
 
 #[tokio::test]
+async fn asking_again_costs_no_read() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    rig.chaos.take_counts();
+    for _ in 0..3 {
+        // As a loop does that waits for whatever comes first.
+        let stream = stream(&session);
+        settle().await;
+        stream.abort();
+        assert!(stream.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(rig.chaos.counts().reads, 1);
+
+    session.destroy().unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    let stream = stream(&session);
+    settle().await;
+    assert!(!stream.is_finished(), "the new session lives");
+    stream.abort();
+}
+
+#[tokio::test]
 async fn revocation_and_eviction_end_streams() {
     let rig = Rig::with(|p| p.per_owner = Some(OwnerLimit::new(1, Excess::Evict)));
     let first = rig.stored(|s| s.bind("tom")).await;
