@@ -167,6 +167,35 @@ cases! {
         }
     }
 
+    /// H205 and H206
+    async fn a_holder_that_stalls_is_refused_and_frees_no_lock_but_its_own(target) {
+        let args = "--lock-wait 0.05 --lock-lease 1 --idle 600";
+        let site = target.start_with_clock(args).visited().await;
+        let (stalled, next) = (site.a.on(0), site.a.on(target.processes - 1));
+        let first = stalled.post("/hold?b=first&ops=put:foo:stalled,put:x:1");
+        let (reply, ()) = tokio::join!(first, async {
+            site.held("first", 1).await;
+            site.advance(Duration::from_millis(1500)).await;
+            next.post("/put?k=foo&v=other").await.ok();
+            let second = next.post("/hold?b=second&ops=put:y:1");
+            let (reply, ()) = tokio::join!(second, async {
+                site.held("second", 1).await;
+                site.release("first").await;
+                // The stalled one ends now, and this one still holds the lock.
+                while stalled.get("/ctl/waiting?b=first").await.get("waiting") != 0 {
+                    tokio::task::yield_now().await;
+                }
+                let third = stalled.post("/put?k=z&v=1").await;
+                assert_eq!(third.error(), (423, "locked".into()));
+                site.release("second").await;
+            });
+            reply.ok();
+        });
+        assert_eq!(reply.error(), (423, "locked".into()));
+        let all = site.a.get("/peek").await.get("all");
+        assert_eq!(all, json!({ "foo": "other", "y": "1" }));
+    }
+
     /// H208
     async fn under_a_lock_a_new_id_works_and_the_old_lock_is_free(target) {
         let site = target.start(IMPATIENT).visited().await;
@@ -353,35 +382,6 @@ cases_in_two_processes! {
         a.post(uri).await.ok();
         a.post("/put?k=y&v=1").await.ok();
         assert_eq!(a.get("/peek").await.get("keys"), json!(["foo", "y"]));
-    }
-
-    /// H205 and H206
-    async fn a_holder_that_stalls_is_refused_and_frees_no_lock_but_its_own(target) {
-        let args = "--lock-wait 0.05 --lock-lease 1 --idle 600";
-        let site = target.start_with_clock(args).visited().await;
-        let (stalled, next) = (site.a.on(0), site.a.on(1));
-        let first = stalled.post("/hold?b=first&ops=put:foo:stalled,put:x:1");
-        let (reply, ()) = tokio::join!(first, async {
-            site.held("first", 1).await;
-            site.advance(Duration::from_millis(1500)).await;
-            next.post("/put?k=foo&v=other").await.ok();
-            let second = next.post("/hold?b=second&ops=put:y:1");
-            let (reply, ()) = tokio::join!(second, async {
-                site.held("second", 1).await;
-                site.release("first").await;
-                // The stalled one ends now, and this one still holds the lock.
-                while stalled.get("/ctl/waiting?b=first").await.get("waiting") != 0 {
-                    tokio::task::yield_now().await;
-                }
-                let third = stalled.post("/put?k=z&v=1").await;
-                assert_eq!(third.error(), (423, "locked".into()));
-                site.release("second").await;
-            });
-            reply.ok();
-        });
-        assert_eq!(reply.error(), (423, "locked".into()));
-        let all = site.a.get("/peek").await.get("all");
-        assert_eq!(all, json!({ "foo": "other", "y": "1" }));
     }
 }
 
