@@ -16,21 +16,18 @@ pub(crate) struct HeldLock {
     pub(crate) key: SessionKey,
     pub(crate) token: FencingToken,
     /// Keeps this process's other requests in line, so that they need not ask the store.
-    turn: Turn,
+    turn: Option<Turn>,
 }
 
 impl Core {
     /// Waits for the lock of a session.
     pub(crate) async fn lock(&self, key: &SessionKey, policy: &Exclusive) -> Result<HeldLock> {
         let started = Instant::now();
-        let too_late = |_| {
-            let message = "another request holds the session; try again";
-            Error::new(ErrorKind::Locked, Operation::Lock, message)
-                .with_backend(self.handler.info().name)
-        };
         let turn = async { Ok(self.contention.turn(key).await) };
-        // Time-outs of the wait are not time-outs of the store.
-        let turn = self.within(Operation::Lock, policy.wait, turn).await.map_err(too_late)?;
+        // Who has stood in line for a whole lease asks the store: the holder may
+        // have stalled.
+        let patience = policy.wait.min(policy.lease);
+        let turn = self.within(Operation::Lock, patience, turn).await.ok();
         let mut pause = FIRST_PAUSE;
         loop {
             let Some(locker) = self.handler.locker() else {
@@ -43,7 +40,9 @@ impl Core {
             }
             let left = policy.wait.saturating_sub(started.elapsed());
             let Some(runtime) = self.runtime.as_ref().filter(|_| !left.is_zero()) else {
-                return Err(too_late(Error::new(ErrorKind::Locked, Operation::Lock, "")));
+                let message = "another request holds the session; try again";
+                return Err(Error::new(ErrorKind::Locked, Operation::Lock, message)
+                    .with_backend(self.handler.info().name));
             };
             runtime.sleep(pause.min(left)).await;
             pause = (pause * 2).min(FIRST_PAUSE * 20);
