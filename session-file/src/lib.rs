@@ -1,1 +1,21 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod error;
+mod factory;
+mod handler;
+mod index;
+mod io;
+mod layout;
+mod lister;
+mod locker;
+mod record;
+mod save_path;
+mod shard;
+mod store;
+mod sweep;
+
+pub use config::{Durability, FileConfig};
+pub use factory::FileFactory;
+pub use handler::FileHandler;

@@ -16,10 +16,8 @@ impl<S: Sync> FromRequestParts<S> for Session {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, SessionRejection> {
         let lazy = find(parts)?;
-        lazy.load().await.map_err(|error| {
-            let response = (lazy.0.settings.error_response)(&error);
-            SessionRejection { error, response }
-        })
+        let respond = |error: &Error| (lazy.0.settings.error_response)(error);
+        lazy.load().await.map_err(|error| SessionRejection::new(error, respond))
     }
 }
 
@@ -55,8 +53,6 @@ impl<S: Sync> OptionalFromRequestParts<S> for LazySession {
 }
 
 fn find(parts: &Parts) -> Result<LazySession, SessionRejection> {
-    Installed::find(&parts.extensions, None).map_err(|error: Error| {
-        let response = default_response(&error);
-        SessionRejection { error, response }
-    })
+    Installed::find(&parts.extensions, None)
+        .map_err(|error| SessionRejection::new(error, default_response))
 }

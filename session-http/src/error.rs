@@ -38,23 +38,25 @@ pub fn default_response(err: &Error) -> Response<Bytes> {
 /// A load that failed in an extractor, on its way to become a response.
 #[cfg(feature = "axum")]
 #[derive(Debug)]
-pub struct SessionRejection {
-    pub(crate) error: Error,
-    pub(crate) response: Response<Bytes>,
-}
+pub struct SessionRejection(Box<(Error, Response<Bytes>)>);
 
 #[cfg(feature = "axum")]
 impl SessionRejection {
+    pub(crate) fn new(error: Error, respond: impl FnOnce(&Error) -> Response<Bytes>) -> Self {
+        let response = respond(&error);
+        Self(Box::new((error, response)))
+    }
+
     /// Returns what went wrong.
     #[must_use]
-    pub const fn error(&self) -> &Error {
-        &self.error
+    pub fn error(&self) -> &Error {
+        &self.0.0
     }
 }
 
 #[cfg(feature = "axum")]
 impl axum_core::response::IntoResponse for SessionRejection {
     fn into_response(self) -> axum_core::response::Response {
-        self.response.map(axum_core::body::Body::from)
+        self.0.1.map(axum_core::body::Body::from)
     }
 }

@@ -24,13 +24,16 @@ use crate::{LayerBuilder, ResponseFuture, SaveRule, SessionBody, Transport, regi
 #[derive(Clone)]
 pub struct SessionLayer(Arc<Settings>);
 
+/// Makes the response to an error.
+pub(crate) type ErrorResponse = Arc<dyn Fn(&Error) -> Response<Bytes> + Send + Sync>;
+
 /// What all requests of a layer share.
 pub(crate) struct Settings {
     pub(crate) sessions: SessionManager,
     pub(crate) cookies: Cookies,
     pub(crate) transports: Vec<Transport>,
     pub(crate) save_rule: SaveRule,
-    pub(crate) error_response: Arc<dyn Fn(&Error) -> Response<Bytes> + Send + Sync>,
+    pub(crate) error_response: ErrorResponse,
     pub(crate) trust_proxy: bool,
     pub(crate) eager: bool,
 }

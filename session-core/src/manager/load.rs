@@ -54,12 +54,20 @@ impl Core {
         for id in ids.iter().take(MAX_CANDIDATES) {
             let next = match self.candidate(id, access).await {
                 Ok(next) => next,
-                Err(err) => self.degrade(err, id)?,
+                Err(err) => match self.degrade(err, id) {
+                    Ok(next) => next,
+                    Err(err) => {
+                        self.release(state).await;
+                        return Err(err);
+                    }
+                },
             };
             if state.current.is_some() && next.current.is_some() {
                 // Two sessions claim the client: believing the first would let
                 // whoever can plant a cookie choose.
                 self.observe(&Event::Ambiguous);
+                self.release(state).await;
+                self.release(next).await;
                 return Ok(State::new(Status::Unknown, true));
             }
             if state.current.is_none() && (next.current.is_some() || state.pointer.is_none()) {
@@ -70,6 +78,13 @@ impl Core {
             state.read_only = Some(ReadOnly::Asked);
         }
         Ok(state)
+    }
+
+    /// Gives back the lock of a session that is not used after all.
+    async fn release(&self, state: State) {
+        if let Some(lock) = state.lock {
+            self.unlock(lock).await;
+        }
     }
 
     /// Looks one id up, under its lock if sessions are exclusive.

@@ -1,7 +1,7 @@
 //! Who wants to know when a session ends.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -9,24 +9,20 @@ use crate::SessionKey;
 
 /// Who wants to know when a session ends, inside this process.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<SessionKey, Arc<watch::Sender<bool>>>>);
+pub(crate) struct Watchers(Mutex<HashMap<SessionKey, watch::Sender<bool>>>);
 
 impl Watchers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Arc<watch::Sender<bool>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, watch::Sender<bool>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the session ends.
-    pub(crate) async fn ended(&self, key: SessionKey) {
-        let mut receiver = {
-            let mut watched = self.lock();
-            if watched.len() >= 64 && watched.len().is_power_of_two() {
-                watched.retain(|_, sender| sender.receiver_count() > 0);
-            }
-            watched.entry(key).or_default().subscribe()
-        };
-        // The sender goes away only after it has told.
-        drop(receiver.wait_for(|ended| *ended).await);
+    /// Returns what turns true when the session ends.
+    pub(crate) fn watch(&self, key: SessionKey) -> watch::Receiver<bool> {
+        let mut watched = self.lock();
+        if watched.len() >= 64 && watched.len().is_power_of_two() {
+            watched.retain(|_, sender| sender.receiver_count() > 0);
+        }
+        watched.entry(key).or_default().subscribe()
     }
 
     /// Tells that a session has ended.

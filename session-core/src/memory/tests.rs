@@ -1,5 +1,6 @@
 //! What needs a clock that stands still; the rest is the conformance kit's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,27 @@ async fn a_slow_holder_goes_on_while_nobody_else_wants_the_lock() {
     assert!(next > slow);
     let err = handler.write(&key(1), Bytes::new(), &late).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Locked);
+}
+
+#[tokio::test]
+async fn ten_thousand_sessions_are_listed_in_pages() {
+    let (handler, _) = at_rest();
+    for number in 0..10_000_u32 {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b9).to_be_bytes());
+        let key = SessionKey::from_bytes(bytes);
+        handler.write(&key, Bytes::new(), &living(SECOND)).await.unwrap();
+    }
+    let (mut seen, mut request) = (BTreeSet::new(), PageRequest::first(300));
+    loop {
+        let page = handler.list(&request).await.unwrap();
+        let before = seen.len();
+        seen.extend(page.items.iter().map(|meta| meta.key));
+        assert_eq!(seen.len(), before + page.items.len());
+        let Some(next) = page.next else { break };
+        request = PageRequest::at(next, 300);
+    }
+    assert_eq!(seen.len(), 10_000);
 }
 
 #[tokio::test]

@@ -229,11 +229,24 @@ impl Session {
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
     /// Another process's logout is not seen; call [`reload`](Self::reload) now and then.
-    /// Returns at once if the session is not stored.
+    /// Returns at once if the session is not stored (any more). The first call reads
+    /// the store once.
     pub async fn ended(&self) {
-        let key = self.state().current.as_ref().map(|current| current.key);
-        if let Some(key) = key {
-            self.0.core.watchers.ended(key).await;
+        let current = self.state().current.as_ref().map(|c| (c.id.clone(), c.key));
+        let Some((id, key)) = current else { return };
+        let core = &self.0.core;
+        if self.0.end.get().is_none() {
+            let end = core.watchers.watch(key);
+            // It may have ended before anybody listened. A store that is down
+            // says nothing about the session.
+            if matches!(core.read_live(&id, &key).await, Ok(None)) {
+                return;
+            }
+            self.0.end.get_or_init(|| end);
+        }
+        if let Some(mut end) = self.0.end.get().cloned() {
+            // The sender goes away only after it has told.
+            drop(end.wait_for(|ended| *ended).await);
         }
     }
 

@@ -7,7 +7,9 @@ pub(crate) mod state;
 mod status;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
 
 pub use self::cookie::CookieAction;
 pub use self::data::Key;
@@ -52,12 +54,15 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     /// One save at a time.
     pub(crate) saving: tokio::sync::Mutex<()>,
+    /// Hears of the session's end, from the first time that somebody asks.
+    pub(crate) end: OnceLock<watch::Receiver<bool>>,
 }
 
 impl Session {
     pub(crate) fn from_state(core: Arc<Core>, state: State) -> Self {
         let saving = tokio::sync::Mutex::new(());
-        Self(Arc::new(Inner { core, state: Mutex::new(state), saving }))
+        let end = OnceLock::new();
+        Self(Arc::new(Inner { core, state: Mutex::new(state), saving, end }))
     }
 
     /// Locks the state. No user code runs under the lock, so a poisoned one is sound.

@@ -141,9 +141,8 @@ impl State {
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
         }
-        if self.presented {
-            self.cookie = CookieAction::Remove;
-        }
+        // An id that was issued in this request has not reached the client.
+        self.cookie = if self.presented { CookieAction::Remove } else { CookieAction::Keep };
     }
 
     /// Marks the session as found dead by a save.

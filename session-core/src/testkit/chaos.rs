@@ -136,6 +136,7 @@ impl Chaos {
     }
 
     /// Returns how often each operation was called, and begins again at zero.
+    #[expect(clippy::must_use_candidate, reason = "also called to begin again at zero")]
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.state().counts)
     }

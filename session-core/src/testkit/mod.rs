@@ -11,8 +11,8 @@
 //!
 //! Each test evaluates the expression for a handler of its own and brings its
 //! own runtime, so no version of tokio has to match. The expression gives a
-//! [`SessionHandler`] on an **empty store of its own**: a new directory, prefix,
-//! table or database. Whatever goes wrong on the way there may panic.
+//! handler on an **empty store of its own**: a new directory, prefix, table or
+//! database. Whatever goes wrong on the way there may panic.
 //!
 //! The cases are public functions, usable alone; [`cases`] lists them all. Those
 //! about a capability pass if the handler does not have it.
@@ -24,8 +24,13 @@
 //! Not covered by semver: a patch release may add a case that your handler fails.
 
 pub mod basic;
+pub mod cancellation;
 mod chaos;
 pub mod concurrency;
+pub mod hostile;
+pub mod index;
+pub mod list;
+pub mod lock;
 pub mod modes;
 mod random;
 mod run;
@@ -101,6 +106,65 @@ macro_rules! __cases {
                 readers_see_whole_payloads_in_their_order
                 parallel_writers_never_mix_their_payloads
                 parallel_sessions_do_not_mix
+            }
+            cancellation {
+                a_dropped_read_leaves_the_session_alone
+                a_dropped_creation_happens_wholly_or_not
+                a_dropped_write_happens_wholly_or_not
+                a_dropped_conditional_write_happens_wholly_or_not
+                a_dropped_touch_leaves_the_payload_alone
+                a_dropped_destruction_happens_wholly_or_not
+                a_dropped_write_does_not_undo_a_destruction
+                a_dropped_gc_can_be_repeated
+                a_dropped_lock_becomes_free
+            }
+            hostile {
+                keys_that_differ_in_one_bit_are_different
+                keys_have_no_case_blank_or_separator
+                a_lifetime_of_zero_is_over_at_once
+                a_touch_for_no_time_leaves_the_lifetime_alone
+                the_longest_lifetime_does_not_overflow
+                parts_of_a_second_are_a_lifetime
+                owners_are_compared_byte_for_byte
+                errors_give_away_neither_key_nor_payload
+                refusals_are_not_indeterminate
+            }
+            lock {
+                a_lock_has_one_holder
+                of_parallel_attempts_one_gets_the_lock
+                only_the_holder_frees_a_lock
+                a_lock_passes_on_when_its_lease_is_over
+                a_renewed_lock_is_kept
+                grants_are_numbered_upwards
+                a_late_writer_is_fenced_off
+                the_holder_writes_under_its_lock
+                a_lock_keeps_nobody_from_the_session
+                gc_leaves_held_locks_alone
+            }
+            list {
+                an_empty_store_lists_nothing
+                every_session_is_on_one_page
+                a_listing_bears_changes_meanwhile
+                only_live_sessions_are_listed
+                a_listing_tells_owner_and_times
+                a_cursor_goes_through_text
+                a_forged_cursor_does_no_harm
+            }
+            index {
+                an_unknown_owner_has_no_sessions
+                the_index_follows_writes
+                the_index_follows_destruction
+                the_index_follows_expiry
+                the_index_follows_touches
+                pointers_are_not_in_the_index
+                an_owners_sessions_come_in_pages
+                revoking_ends_all_sessions_of_an_owner
+                revoking_spares_the_exception
+                a_session_that_changes_its_id_is_revoked
+                a_racing_write_does_not_undo_a_revocation
+                a_cap_ends_the_oldest_sessions
+                a_cap_spares_the_session_to_keep
+                a_cap_counts_live_sessions_only
             }
         }
     };

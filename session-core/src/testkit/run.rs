@@ -67,11 +67,11 @@ pub const fn cases() -> &'static [Case] {
     CASES
 }
 
-/// Returns the names of the cases that a handler fails, in the kit's order.
+/// Returns the names of those cases that a handler fails.
 ///
 /// Every case gets a handler of its own from `make`, and all run at once. What
 /// the failing ones have to say goes to standard error.
-pub fn failures<H, F>(make: impl Fn() -> F + Sync) -> Vec<&'static str>
+pub fn failures<H, F>(cases: &[Case], make: impl Fn() -> F + Sync) -> Vec<&'static str>
 where
     H: SessionHandler,
     F: Future<Output = H>,
@@ -83,7 +83,7 @@ where
     thread::scope(|scope| {
         let fails = &fails;
         let threads: Vec<_> =
-            cases().iter().map(|case| (case.name, scope.spawn(move || fails(case)))).collect();
+            cases.iter().map(|case| (case.name, scope.spawn(move || fails(case)))).collect();
         let failed = threads.into_iter().filter_map(|(name, thread)| {
             // A thread that panicked past `catch_unwind` did not pass either.
             thread.join().unwrap_or(true).then_some(name)

@@ -1,3 +1,5 @@
 //! Tests of session-core from outside.
 
+mod chaos;
 mod conformance;
+mod doubles;

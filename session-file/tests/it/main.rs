@@ -1,0 +1,10 @@
+//! The file engine from outside: what lies on the disk, what goes wrong there,
+//! and several handlers at work on one directory.
+
+mod durability;
+mod hostile;
+mod index;
+mod races;
+mod save_path;
+mod support;
+mod sweep;
