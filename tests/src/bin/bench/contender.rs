@@ -78,7 +78,7 @@ impl Contender {
     /// Returns the routes, one per operation, and `/fill`, which makes a large session.
     pub(crate) async fn router(self, dir: &Path) -> Result<Router, Failure> {
         let dir = dir.join(self.name());
-        let file = |durability| format!("file:{}?durability={durability}", dir.display());
+        let file = |durability| format!("file:{}?session.durability={durability}", dir.display());
         Ok(match self {
             Self::Bare => Router::new().route("/none", get(async || "ok\n")),
             Self::Layer => {
