@@ -170,3 +170,28 @@ impl SessionHandler for FileHandler {
         Some(self)
     }
 }
+
+/// The whole contract once more, on a file system that refuses rename flags.
+#[cfg(test)]
+mod without_rename_flags {
+    use std::cell::RefCell;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::Durability;
+
+    thread_local! {
+        /// The directories of the tests on this thread, which ends with its test.
+        static DIRECTORIES: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+    }
+
+    async fn handler() -> FileHandler {
+        let dir = TempDir::new().unwrap();
+        let config = FileConfig::new(dir.path()).with_durability(Durability::Process);
+        DIRECTORIES.with_borrow_mut(|directories| directories.push(dir));
+        FileHandler::of(Store::new(config, Arc::new(SystemClock)).without_rename_flags())
+    }
+
+    session_core::conformance! { handler() }
+}

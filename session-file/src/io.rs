@@ -16,7 +16,7 @@ use crate::record::{Bad, Header, LIFETIME, Lifetime, MAX_HEAD};
 
 /// How every file is opened: never through a link, never waiting for the other
 /// end of a pipe, never inherited by a child.
-const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+pub(crate) const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 pub(crate) const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(crate) const DIR_MODE: Mode = Mode::RWXU;
 /// Reads of a lifetime before it counts as damaged. A touch writes it in well

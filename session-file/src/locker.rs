@@ -131,7 +131,7 @@ fn remove_grant(op: Operation, key: &SessionKey, shard: &Shard) -> Result<()> {
 
 /// Draws a number that no earlier grant in the shard has. The last one is in
 /// the lock file; should it be lost, the clock is ahead of it.
-fn next_token(lock: &ShardLock<'_>, now: Timestamp) -> Result<FencingToken, Errno> {
+fn next_token(lock: &ShardLock, now: Timestamp) -> Result<FencingToken, Errno> {
     let mut bytes = [0; 12];
     let len = retry_on_intr(|| pread(lock.file(), &mut bytes[..], 0))?;
     let (number, crc) = bytes.split_at(8);

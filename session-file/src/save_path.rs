@@ -48,7 +48,7 @@ impl SavePath {
             error::new(ErrorKind::Unavailable, Operation::Open, "no file descriptors are left")
                 .with_source(err)
         })?;
-        Ok(Self { dir, uid, sessions: Shards::new(parent, uid), owners: Mutex::default() })
+        Ok(Self { dir, uid, sessions: Shards::kept(parent, uid), owners: Mutex::default() })
     }
 
     pub(crate) fn uid(&self) -> u32 {
@@ -65,7 +65,7 @@ impl SavePath {
         let mut owners = lock(&self.owners);
         if owners.is_none() {
             match open_own_dir(self.dir(), layout::OWNERS, self.uid) {
-                Ok(dir) => *owners = Some(Arc::new(Shards::new(dir, self.uid))),
+                Ok(dir) => *owners = Some(Arc::new(Shards::reopened(dir, self.uid))),
                 Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
             }

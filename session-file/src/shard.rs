@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, Result, retry_on_intr};
@@ -14,12 +14,6 @@ use crate::{io, layout};
 pub(crate) struct Shard {
     dir: OwnedFd,
     uid: u32,
-    /// Keeps the threads of this process apart, the lock file other processes:
-    /// a lock on a file is the property of its descriptor.
-    threads: Mutex<()>,
-    lock_file: OnceLock<OwnedFd>,
-    /// Whether the directory's own entry has been flushed to the disk.
-    flushed: AtomicBool,
 }
 
 impl Shard {
@@ -33,17 +27,17 @@ impl Shard {
     }
 
     /// Waits for the lock and takes it.
-    pub(crate) fn lock(&self) -> Result<ShardLock<'_>> {
-        let threads = lock(&self.threads);
-        let file = match self.lock_file.get() {
-            Some(file) => file,
-            None => {
-                let file = io::open_own(self.dir(), layout::LOCK, OFlags::CREATE, self.uid)?;
-                self.lock_file.get_or_init(|| file)
-            }
-        };
-        retry_on_intr(|| fs::flock(file, FlockOperation::LockExclusive))?;
-        Ok(ShardLock { file: file.as_fd(), _threads: threads })
+    ///
+    /// The lock belongs to the descriptor, so opening the file anew each time
+    /// keeps the threads of this process apart as well as other processes.
+    pub(crate) fn lock(&self) -> Result<ShardLock> {
+        let flags = OFlags::RDWR | io::SAFE;
+        let file = match fs::openat(&self.dir, layout::LOCK, flags, Mode::empty()) {
+            Err(Errno::NOENT) => io::open_own(self.dir(), layout::LOCK, OFlags::CREATE, self.uid),
+            opened => opened,
+        }?;
+        retry_on_intr(|| fs::flock(&file, FlockOperation::LockExclusive))?;
+        Ok(ShardLock { file })
     }
 
     /// Flushes changes of names to the disk.
@@ -56,64 +50,79 @@ impl Shard {
 ///
 /// The lock file is never renamed or removed: a lock on a file that others
 /// replace would lock nobody out.
-pub(crate) struct ShardLock<'a> {
-    file: BorrowedFd<'a>,
-    _threads: MutexGuard<'a, ()>,
+pub(crate) struct ShardLock {
+    file: OwnedFd,
 }
 
-impl ShardLock<'_> {
+impl ShardLock {
     /// Returns the lock file, which also holds the number of the last grant.
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        self.file
+        self.file.as_fd()
     }
 }
 
-impl Drop for ShardLock<'_> {
-    fn drop(&mut self) {
-        // Cannot fail for a descriptor that holds the lock.
-        let _ = fs::flock(self.file, FlockOperation::Unlock);
-    }
-}
-
-/// 256 directories named `00` to `ff`, opened when they are first used.
+/// 256 directories named `00` to `ff`.
 #[derive(Debug)]
 pub(crate) struct Shards {
     parent: OwnedFd,
     uid: u32,
-    open: Box<[Mutex<Option<Arc<Shard>>>]>,
+    /// Whether directories stay open once they have been used.
+    keep: bool,
+    slots: Box<[Slot]>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    open: Mutex<Option<Arc<Shard>>>,
+    /// Whether the directory's own entry has been flushed to the disk.
+    flushed: AtomicBool,
 }
 
 impl Shards {
-    pub(crate) fn new(parent: OwnedFd, uid: u32) -> Self {
-        Self { parent, uid, open: (0..256).map(|_| Mutex::default()).collect() }
+    /// Keeps directories open: for those that every request needs.
+    pub(crate) fn kept(parent: OwnedFd, uid: u32) -> Self {
+        Self { parent, uid, keep: true, slots: (0..256).map(|_| Slot::default()).collect() }
+    }
+
+    /// Opens directories anew each time: for those that are needed seldom.
+    pub(crate) fn reopened(parent: OwnedFd, uid: u32) -> Self {
+        Self { keep: false, ..Self::kept(parent, uid) }
     }
 
     /// Returns a shard. `None` if its directory is missing.
     pub(crate) fn find(&self, byte: u8) -> Result<Option<Arc<Shard>>> {
-        let mut open = lock(&self.open[usize::from(byte)]);
-        if open.is_none() {
-            match open_dir(self.parent.as_fd(), byte, self.uid) {
-                Ok(shard) => *open = Some(Arc::new(shard)),
-                Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
-            }
+        let mut open = lock(&self.slots[usize::from(byte)].open);
+        if open.is_some() {
+            return Ok(open.clone());
         }
-        Ok(open.clone())
+        let dir = match open_own_dir(self.parent.as_fd(), layout::shard(byte).as_c_str(), self.uid)
+        {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+        let shard = Arc::new(Shard { dir, uid: self.uid });
+        if self.keep {
+            *open = Some(Arc::clone(&shard));
+        }
+        Ok(Some(shard))
     }
 
     /// Returns a shard, and makes its directory if it is missing.
     pub(crate) fn make(&self, byte: u8, durable: bool) -> Result<Arc<Shard>> {
+        let flushed = &self.slots[usize::from(byte)].flushed;
         let shard = match self.find(byte)? {
             Some(shard) => shard,
             None => {
+                flushed.store(false, Ordering::Relaxed);
                 make_dir(self.parent.as_fd(), layout::shard(byte).as_c_str())?;
                 self.find(byte)?.ok_or(Errno::NOENT)?
             }
         };
         // Also if another process made it, which may not have got to this yet.
-        if durable && !shard.flushed.load(Ordering::Relaxed) {
+        if durable && !flushed.load(Ordering::Relaxed) {
             fs::fsync(&self.parent)?;
-            shard.flushed.store(true, Ordering::Relaxed);
+            flushed.store(true, Ordering::Relaxed);
         }
         Ok(shard)
     }
@@ -121,7 +130,7 @@ impl Shards {
     /// Lets go of a shard whose directory was removed, so that the next call
     /// looks for a new one.
     pub(crate) fn forget(&self, byte: u8, shard: &Arc<Shard>) {
-        let mut open = lock(&self.open[usize::from(byte)]);
+        let mut open = lock(&self.slots[usize::from(byte)].open);
         if open.as_ref().is_some_and(|open| Arc::ptr_eq(open, shard)) {
             *open = None;
         }
@@ -150,16 +159,6 @@ pub(crate) fn open_own_dir(
         return Err(Errno::PERM);
     }
     Ok(dir)
-}
-
-fn open_dir(parent: BorrowedFd<'_>, byte: u8, uid: u32) -> Result<Shard> {
-    Ok(Shard {
-        dir: open_own_dir(parent, layout::shard(byte).as_c_str(), uid)?,
-        uid,
-        threads: Mutex::default(),
-        lock_file: OnceLock::new(),
-        flushed: AtomicBool::new(false),
-    })
 }
 
 /// Locks in spite of poison: what these guard is whole between any two steps.

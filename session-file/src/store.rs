@@ -207,13 +207,14 @@ impl Store {
                 "the lock was lost; read the session again",
             ));
         }
-        let current = self.head(op, key, shard, OFlags::RDONLY)?;
-        let old = match current.as_ref().map(|head| head.verify(key)) {
-            None => None,
-            Some(Ok(old)) => Some(old),
-            Some(Err(Trouble::Bad(_))) if options.mode == WriteMode::Create => return Err(taken()),
-            Some(Err(other)) => return Err(trouble(op)(other)),
+        // What cannot be read is not known to have expired, so its key is taken.
+        let unreadable = |err: Error| match (&options.mode, err.kind()) {
+            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
+            _ => err,
         };
+        let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
+        let old = current.as_ref().map(|head| head.verify(key)).transpose();
+        let old = old.map_err(trouble(op)).map_err(unreadable)?;
         let version = allow(&options.mode, old.as_ref(), now)?;
 
         let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
@@ -256,7 +257,7 @@ impl Store {
 
     /// Frees the lock, and flushes the change of names if so configured. Others
     /// in the shard go on meanwhile.
-    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock<'_>) -> Result<()> {
+    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock) -> Result<()> {
         drop(lock);
         if !self.is_durable() {
             return Ok(());

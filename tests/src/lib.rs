@@ -1,1 +1,14 @@
-//! Cross-crate tests.
+//! What the tests over HTTP stand on: a client with a cookie jar that behaves
+//! like a browser's, and the probe application as a child process.
+
+mod browser;
+mod client;
+mod jar;
+mod process;
+mod reply;
+
+pub use browser::Browser;
+pub use client::Client;
+pub use jar::{Jar, Place, Taken};
+pub use process::Probe;
+pub use reply::Reply;

@@ -4,7 +4,7 @@ use super::Core;
 use super::load::Found;
 use crate::changes::Changes;
 use crate::frame::Meta;
-use crate::record::{Draft, Making, Record};
+use crate::record::{Making, Record};
 use crate::session::state::{Current, idle, set_cookie};
 use crate::{
     Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
@@ -214,16 +214,11 @@ impl Core {
         id: &SessionId,
         key: &SessionKey,
         version: Version,
-        draft: &Draft,
+        record: Record,
         options: &WriteOptions,
-    ) -> Result<Current> {
-        Ok(Current {
-            id: id.clone(),
-            key: *key,
-            version,
-            record: Record::parse(draft.payload.clone(), key)?,
-            expires: Some(self.now().after(options.lifetime())),
-        })
+    ) -> Current {
+        let expires = Some(self.now().after(options.lifetime()));
+        Current { id: id.clone(), key: *key, version, record, expires }
     }
 
     /// Stores a session for the first time, under an id that nobody had before.
@@ -243,16 +238,16 @@ impl Core {
             let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
-            let options = self.options(WriteMode::Create, &draft.meta, work.fence);
+            let options = self.options(WriteMode::Create, draft.meta(), work.fence);
             if options.lifetime().is_zero() {
                 return Ok(Saved::Unchanged);
             }
-            self.refuse_excess(work, &draft.meta, &key).await?;
-            match self.write(&key, draft.payload.clone(), &options).await {
+            self.refuse_excess(work, draft.meta(), &key).await?;
+            match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Created);
-                    self.evict_excess(work, &draft.meta, &key).await;
-                    return Ok(Saved::Written(self.written(&id, &key, version, &draft, &options)?));
+                    self.evict_excess(work, draft.meta(), &key).await;
+                    return Ok(Saved::Written(self.written(&id, &key, version, draft, &options)));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -271,7 +266,7 @@ impl Core {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
-            let options = self.options(mode, &draft.meta, work.fence);
+            let options = self.options(mode, draft.meta(), work.fence);
             if options.lifetime().is_zero() {
                 let doomed = crate::session::state::Doomed {
                     key: base.key,
@@ -280,12 +275,12 @@ impl Core {
                 self.end(&doomed).await?;
                 return Ok(Saved::Ended);
             }
-            self.refuse_excess(work, &draft.meta, &base.key).await?;
-            match self.write(&base.key, draft.payload.clone(), &options).await {
+            self.refuse_excess(work, draft.meta(), &base.key).await?;
+            match self.write(&base.key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Saved { conflicts });
-                    self.evict_excess(work, &draft.meta, &base.key).await;
-                    let written = self.written(&base.id, &base.key, version, &draft, &options)?;
+                    self.evict_excess(work, draft.meta(), &base.key).await;
+                    let written = self.written(&base.id, &base.key, version, draft, &options);
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::Conflict => {

@@ -6,17 +6,26 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::{MemoryHandler, NAME};
-use crate::{Error, ErrorKind, HandlerFactory, Operation, Result, SessionHandler, StoreUri};
+use crate::{Clock, Error, ErrorKind, HandlerFactory, Operation, Result, SessionHandler, StoreUri};
 
 /// Serves `memory:`. Every URI that is built gets a store of its own.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MemoryFactory;
+#[derive(Clone, Debug, Default)]
+pub struct MemoryFactory {
+    clock: Option<Arc<dyn Clock>>,
+}
 
 impl MemoryFactory {
-    /// Makes the factory. There is nothing to set.
+    /// Makes a factory whose handlers go by the system's clock.
     #[must_use]
     pub const fn new() -> Self {
-        Self
+        Self { clock: None }
+    }
+
+    /// Sets the clock of the handlers.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
     }
 }
 
@@ -38,7 +47,11 @@ impl HandlerFactory for MemoryFactory {
             return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
                 .with_backend(NAME));
         }
-        Ok(Arc::new(MemoryHandler::new()))
+        let handler = MemoryHandler::new();
+        Ok(Arc::new(match &self.clock {
+            Some(clock) => handler.with_clock(Arc::clone(clock)),
+            None => handler,
+        }))
     }
 }
 

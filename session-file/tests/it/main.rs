@@ -1,10 +1,12 @@
 //! The file engine from outside: what lies on the disk, what goes wrong there,
 //! and several handlers at work on one directory.
 
+mod conformance;
 mod durability;
 mod hostile;
 mod index;
 mod races;
+mod resources;
 mod save_path;
 mod support;
 mod sweep;

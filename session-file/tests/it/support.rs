@@ -29,7 +29,10 @@ impl Place {
     }
 
     pub(crate) fn at(durability: Durability) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::within(TempDir::new().unwrap(), durability)
+    }
+
+    pub(crate) fn within(dir: TempDir, durability: Durability) -> Self {
         let clock = ManualClock::new();
         let config = FileConfig::new(dir.path().join("sessions")).with_durability(durability);
         let handler = FileHandler::new(config).unwrap().with_clock(Arc::new(clock.clone()));

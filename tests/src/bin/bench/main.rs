@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use contender::Contender;
-use pico_args::Arguments;
+use lexopt::prelude::*;
 
 const USAGE: &str = "\
 Measures sessions in an axum server, beside servers that do the same by hand.
@@ -56,7 +56,7 @@ Operations: none, read, big, change, new
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    match begin(Arguments::from_env()) {
+    match begin() {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
             eprintln!("bench: {err}");
@@ -65,62 +65,90 @@ fn main() -> ExitCode {
     }
 }
 
-fn begin(mut args: Arguments) -> Result<(), Failure> {
-    if args.contains(["-h", "--help"]) {
-        print!("{USAGE}");
-        return Ok(());
+/// What the command line says.
+struct Options {
+    words: Vec<String>,
+    dir: Option<PathBuf>,
+    json: Option<PathBuf>,
+    only: String,
+    rounds: usize,
+    seconds: f64,
+    connections: usize,
+    sessions: u64,
+    expired: u64,
+    listen: String,
+    cpu: Option<usize>,
+}
+
+impl Options {
+    fn parse() -> Result<Self, Failure> {
+        let mut options = Self {
+            words: Vec::new(),
+            dir: None,
+            json: None,
+            only: String::new(),
+            rounds: 9,
+            seconds: 1.0,
+            connections: 32,
+            sessions: 1_000_000,
+            expired: 10,
+            listen: "127.0.0.1:0".into(),
+            cpu: None,
+        };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Short('h') | Long("help") => options.words.push("help".into()),
+                Long("dir") => options.dir = Some(parser.value()?.into()),
+                Long("json") => options.json = Some(parser.value()?.into()),
+                Long("only") => options.only = parser.value()?.string()?,
+                Long("rounds") => options.rounds = parser.value()?.parse()?,
+                Long("seconds") => options.seconds = parser.value()?.parse()?,
+                Long("connections") => options.connections = parser.value()?.parse()?,
+                Long("sessions") => options.sessions = parser.value()?.parse()?,
+                Long("expired") => options.expired = parser.value()?.parse()?,
+                Long("listen") => options.listen = parser.value()?.string()?,
+                Long("cpu") => options.cpu = Some(parser.value()?.parse()?),
+                Value(word) => options.words.push(word.string()?),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(options)
     }
-    let Some(command) = args.subcommand()? else { return Err(USAGE.into()) };
+}
+
+fn begin() -> Result<(), Failure> {
+    let options = Options::parse()?;
+    let words: Vec<_> = options.words.iter().map(String::as_str).collect();
     // Kept to the end of the program: dropping it removes the files.
     let temporary = tempfile::tempdir()?;
-    let dir: Option<PathBuf> = args.opt_value_from_str("--dir")?;
-    let dir = dir.unwrap_or_else(|| temporary.path().to_owned());
-    match command.as_str() {
-        "run" | "instructions" => {
-            let plan = rounds::Plan {
+    let dir = options.dir.unwrap_or_else(|| temporary.path().to_owned());
+    match *words {
+        ["run" | "instructions"] => {
+            let report = report::make(&rounds::Plan {
                 dir,
-                only: args.opt_value_from_str("--only")?.unwrap_or_default(),
-                rounds: args.opt_value_from_str("--rounds")?.unwrap_or(9),
-                length: Duration::from_secs_f64(
-                    args.opt_value_from_str("--seconds")?.unwrap_or(1.0),
-                ),
-                connections: args.opt_value_from_str("--connections")?.unwrap_or(32),
-            };
-            let json: Option<PathBuf> = args.opt_value_from_str("--json")?;
-            finish(args)?;
-            let rounds = if command == "run" { plan.rounds } else { 0 };
-            let report = report::make(&rounds::Plan { rounds, ..plan })?;
+                only: options.only,
+                rounds: if words == ["run"] { options.rounds } else { 0 },
+                length: Duration::from_secs_f64(options.seconds),
+                connections: options.connections,
+            })?;
             print!("{}", report.markdown());
-            if let Some(json) = json {
+            if let Some(json) = options.json {
                 std::fs::write(json, report.json()?)?;
             }
             Ok(())
         }
-        "collect" => {
-            let sessions = args.opt_value_from_str("--sessions")?.unwrap_or(1_000_000);
-            let expired = args.opt_value_from_str("--expired")?.unwrap_or(10);
-            finish(args)?;
-            collect::run(&dir, sessions, expired)
-        }
-        "serve" => {
-            let listen: Option<String> = args.opt_value_from_str("--listen")?;
-            let cpu: Option<usize> = args.opt_value_from_str("--cpu")?;
-            let name: String = args.free_from_str()?;
-            finish(args)?;
-            let contender = Contender::find(&name).ok_or("there is no server of that name")?;
-            if let Some(cpu) = cpu {
+        ["collect"] => collect::run(&dir, options.sessions, options.expired),
+        ["serve", name] => {
+            let contender = Contender::find(name).ok_or("there is no server of that name")?;
+            if let Some(cpu) = options.cpu {
                 process::stay_on(cpu)?;
             }
-            serve::run(contender, &dir, listen.as_deref().unwrap_or("127.0.0.1:0"))
+            serve::run(contender, &dir, &options.listen)
         }
-        _ => Err(USAGE.into()),
-    }
-}
-
-/// Refuses what no option has taken.
-fn finish(args: Arguments) -> Result<(), Failure> {
-    match args.finish().first() {
-        Some(left) => Err(format!("unknown argument {}", left.display()).into()),
-        None => Ok(()),
+        _ => {
+            print!("{USAGE}");
+            Ok(())
+        }
     }
 }

@@ -1,0 +1,83 @@
+//! Small applications in the process of the test, for what the probe has no
+//! route for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use session_core::testkit::Chaos;
+use session_core::{ManagerBuilder, SessionManager};
+use session_http::{CookieConfig, LayerBuilder, Secure, SessionLayer};
+use session_tests::{Browser, Client};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::target::Target;
+
+/// A store that this process has opened.
+pub(crate) struct Here {
+    pub(crate) chaos: Chaos,
+    _directory: TempDir,
+}
+
+impl Target {
+    pub(crate) async fn here(self) -> Here {
+        let directory = tempfile::tempdir().unwrap();
+        Here { chaos: Chaos::new(self.handler(&directory).await), _directory: directory }
+    }
+}
+
+impl Here {
+    pub(crate) fn manager(&self) -> ManagerBuilder {
+        SessionManager::builder(self.chaos.clone())
+    }
+
+    /// Returns a layer with the probe's defaults.
+    pub(crate) fn layer(&self) -> LayerBuilder {
+        SessionLayer::builder(self.manager().build().unwrap()).cookie(cookie())
+    }
+
+    pub(crate) async fn count(&self) -> u64 {
+        self.manager().build().unwrap().count().await.unwrap()
+    }
+}
+
+/// Returns the probe's cookie.
+pub(crate) fn cookie() -> CookieConfig {
+    CookieConfig::new("sid").with_secure(Secure::Never)
+}
+
+/// A server in this process, until it is dropped.
+pub(crate) struct Server {
+    pub(crate) a: Browser,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Serves a router on a free port.
+pub(crate) async fn serve(router: Router) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Server { a: Browser::new(Client::default(), vec![address], Arc::default()), task }
+}
+
+/// Counts how often something happened.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Times(Arc<AtomicU64>);
+
+impl Times {
+    pub(crate) fn once_more(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}

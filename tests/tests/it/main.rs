@@ -1,0 +1,22 @@
+//! The HTTP cases, against the probe application and against small routers.
+//!
+//! `cases.tsv` says which test holds which case.
+
+#[macro_use]
+mod macros;
+mod here;
+mod site;
+mod target;
+
+mod acceptance;
+mod client;
+mod concurrency;
+mod cookies;
+mod creation;
+mod expiry;
+mod faults;
+mod options;
+mod reading;
+mod response;
+mod rotation;
+mod table;
