@@ -102,7 +102,7 @@ pub(crate) enum Frame {
 }
 
 /// The parts of a session's payload.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) meta: Meta,
     /// Where the names of the serializers begin.

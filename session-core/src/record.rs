@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,7 +14,7 @@ use crate::{Error, ErrorKind, Operation, Owner, Result, Serializers, SessionKey,
 #[derive(Clone)]
 pub(crate) struct Record {
     payload: Bytes,
-    table: Arc<Table>,
+    table: Table,
 }
 
 /// What a record is made with.
@@ -27,11 +26,11 @@ pub(crate) struct Making<'a> {
 }
 
 impl Record {
-    pub(crate) fn new(payload: Bytes, table: Table) -> Self {
-        Self { payload, table: Arc::new(table) }
+    pub(crate) const fn new(payload: Bytes, table: Table) -> Self {
+        Self { payload, table }
     }
 
-    pub(crate) fn meta(&self) -> &Meta {
+    pub(crate) const fn meta(&self) -> &Meta {
         &self.table.meta
     }
 

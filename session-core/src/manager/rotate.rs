@@ -1,5 +1,7 @@
 //! Gives a session a new id.
 
+use std::sync::Arc;
+
 use super::Core;
 use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
@@ -28,10 +30,10 @@ impl Core {
     /// id is the only one.
     pub(super) async fn regenerate(
         &self,
-        current: &Current,
+        current: &Arc<Current>,
         work: &Work,
     ) -> Result<Saved, Failure> {
-        let mut old = current.clone();
+        let mut old = Arc::clone(current);
         let mut new = self.insert(&old, work).await?;
         let mut conflicts = 0;
         let mut turn = None;

@@ -302,7 +302,7 @@ impl Session {
     /// session that was to be destroyed is forgotten by the client in any case.
     #[must_use]
     pub fn cookie(&self) -> CookieAction {
-        self.state().cookie(&self.0.core.policy, self.0.core.now())
+        self.state().cookie(&self.0.core.policy, || self.0.core.now())
     }
 
     /// Whether there are other clones of this session. Without any, only the
