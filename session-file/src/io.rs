@@ -161,46 +161,77 @@ impl Head {
     }
 }
 
-/// A file under a temporary name, which goes away with this value.
+/// A file under a temporary name, on its way to be a record. It goes away with
+/// this value, unless it is kept as a spare.
+///
+/// Making a file costs ext4 more than all the rest of a write: it looks for an
+/// inode that was not freed lately. So where nothing has to survive a power cut,
+/// the file that a write swaps out is the one that the next write fills.
 pub(crate) struct Temp<'a> {
     dir: BorrowedFd<'a>,
     name: Name,
-    /// Whether the name is still there.
+    /// Whether the file stays for the next write.
+    spare: bool,
+    /// Whether to remove what has the name.
     armed: Cell<bool>,
 }
 
 impl<'a> Temp<'a> {
-    /// Writes a new file: all of it, or nothing stays.
-    pub(crate) fn write(
+    /// Writes a new file and flushes it to the disk: all of it, or nothing stays.
+    pub(crate) fn flushed(dir: BorrowedFd<'a>, head: &[u8], payload: &[u8]) -> Result<Self> {
+        let (temp, file) = loop {
+            let mut random = [0; 8];
+            OsRandom.fill(&mut random).map_err(|_| Errno::IO)?;
+            match Self::create(dir, layout::temp(random), false) {
+                Err(Errno::EXIST) => {}
+                created => break created?,
+            }
+        };
+        write_all(file.as_fd(), head, payload)?;
+        // Not tried again if it fails: the system may have dropped the bytes.
+        fs::fsync(&file)?;
+        Ok(temp)
+    }
+
+    /// Fills the shard's spare file, made if it is missing. The caller holds the
+    /// shard's lock, and keeps it until the file is a record.
+    pub(crate) fn spare(
         dir: BorrowedFd<'a>,
         head: &[u8],
         payload: &[u8],
-        durable: bool,
+        uid: u32,
     ) -> Result<Self> {
-        let (temp, file) = Self::create(dir)?;
+        let name = layout::spare();
+        let (temp, file, size) =
+            match fs::openat(dir, name.as_c_str(), OFlags::WRONLY | SAFE, Mode::empty()) {
+                Ok(file) => {
+                    let stat = fs::fstat(&file)?;
+                    if !is_plain(&stat, uid) {
+                        return Err(Errno::LOOP);
+                    }
+                    let size = u64::try_from(stat.st_size).unwrap_or(0);
+                    (Self { dir, name, spare: true, armed: Cell::new(true) }, file, size)
+                }
+                Err(Errno::NOENT) => {
+                    let (temp, file) = Self::create(dir, name, true)?;
+                    (temp, file, 0)
+                }
+                Err(errno) => return Err(errno),
+            };
         write_all(file.as_fd(), head, payload)?;
-        if durable {
-            fs::fsync(&file)?;
+        let len = (head.len() + payload.len()) as u64;
+        if size > len {
+            fs::ftruncate(&file, len)?;
         }
         Ok(temp)
     }
 
-    fn create(dir: BorrowedFd<'a>) -> Result<(Self, OwnedFd)> {
+    fn create(dir: BorrowedFd<'a>, name: Name, spare: bool) -> Result<(Self, OwnedFd)> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | SAFE;
-        loop {
-            let mut random = [0; 8];
-            OsRandom.fill(&mut random).map_err(|_| Errno::IO)?;
-            let name = layout::temp(random);
-            match fs::openat(dir, name.as_c_str(), flags, FILE_MODE) {
-                Ok(file) => {
-                    let temp = Self { dir, name, armed: Cell::new(true) };
-                    insist(file.as_fd(), FILE_MODE)?;
-                    return Ok((temp, file));
-                }
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
+        let file = fs::openat(dir, name.as_c_str(), flags, FILE_MODE)?;
+        let temp = Self { dir, name, spare, armed: Cell::new(true) };
+        insist(file.as_fd(), FILE_MODE)?;
+        Ok((temp, file))
     }
 
     /// Moves the file to a free name. `EEXIST` if the name is taken.
@@ -214,14 +245,15 @@ impl<'a> Temp<'a> {
         Ok(())
     }
 
-    /// Swaps the file with the one that has the name, and removes the latter.
-    /// `ENOENT` if there is none, so that nothing comes back to life.
+    /// Swaps the file with the one that has the name, and removes the latter or
+    /// keeps it as a spare. `ENOENT` if there is none, so that nothing comes
+    /// back to life.
     ///
     /// The caller holds the shard's lock and has seen the other file.
     pub(crate) fn replace(self, name: &Name, renames: &Renames) -> Result<()> {
         let (from, to) = (self.name.as_c_str(), name.as_c_str());
         let swapped = renames.with(self.dir, from, to, RenameFlags::EXCHANGE)?;
-        self.armed.set(swapped);
+        self.armed.set(swapped && !self.spare);
         Ok(())
     }
 }

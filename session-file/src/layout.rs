@@ -5,6 +5,7 @@
 //! base/aa/<64 hex>.grant           the latest grant of a session's lock
 //! base/aa/.lock                    the shard's lock, never renamed or removed
 //! base/aa/.tmp-<16 hex>            a record on its way in or out
+//! base/aa/.spare                   the same, to be written over by the next write
 //! base/owners/bb/<32 hex>-<64 hex> a marker: this owner may have that session
 //! base/owners/bb/.lock             the lock of the markers in bb
 //! ```
@@ -21,6 +22,7 @@ pub(crate) const LOCK: &CStr = c".lock";
 pub(crate) const OWNERS: &CStr = c"owners";
 
 const TEMP: &[u8] = b".tmp-";
+const SPARE: &[u8] = b".spare";
 const GRANT: &[u8] = b".grant";
 const KEY_LEN: usize = 64;
 const OWNER_LEN: usize = 16;
@@ -75,6 +77,11 @@ pub(crate) fn temp(random: [u8; 8]) -> Name {
     Name::EMPTY.text(TEMP).hex(&random)
 }
 
+/// Names the file that the next write fills.
+pub(crate) fn spare() -> Name {
+    Name::EMPTY.text(SPARE)
+}
+
 /// What the markers of an owner begin with. Cut to 128 bits: the record itself
 /// says in full whose it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +128,9 @@ impl Entry {
     /// Says what a name in the shard `byte` stands for.
     pub(crate) fn of(byte: u8, name: &[u8]) -> Self {
         let key = |hex: &[u8]| key(hex).filter(|key| key.as_bytes()[0] == byte);
+        if name == SPARE {
+            return Self::Temp;
+        }
         if let Some(hex) = name.strip_prefix(TEMP) {
             let random = hex.len() == 16 && hex.iter().all(u8::is_ascii_hexdigit);
             return if random { Self::Temp } else { Self::Other };
@@ -163,6 +173,7 @@ mod tests {
         assert_eq!(Entry::of(0xab, hex.as_bytes()), Entry::Record(KEY));
         assert_eq!(Entry::of(0xab, grant(&KEY).as_c_str().to_bytes()), Entry::Grant(KEY));
         assert_eq!(Entry::of(0xab, temp([7; 8]).as_c_str().to_bytes()), Entry::Temp);
+        assert_eq!(Entry::of(0xab, spare().as_c_str().to_bytes()), Entry::Temp);
         let owner = OwnerHash::of(b"ann");
         let read = read_marker(owner.marker(&KEY).as_c_str().to_bytes()).unwrap();
         assert!(read == (owner, KEY));

@@ -22,6 +22,10 @@ use crate::save_path::SavePath;
 use crate::shard::{Shard, ShardLock};
 use crate::sweep::Position;
 
+/// Reads of a file before it counts as damaged. Each that fails in vain has
+/// taken longer than two writes to its shard.
+const READS: usize = 16;
+
 /// What the handler and its capabilities share.
 pub(crate) struct Store {
     pub(crate) config: FileConfig,
@@ -100,7 +104,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Reads the head of a record. `None` if there is none.
+    /// Reads the head of a record and verifies it. `None` if there is none.
     pub(crate) fn head(
         &self,
         op: Operation,
@@ -109,7 +113,13 @@ impl Store {
         access: OFlags,
     ) -> Result<Option<Head>> {
         let uid = self.save_path()?.uid();
-        let head = Head::open(shard.dir(), key, access, uid).map_err(trouble(op))?;
+        let head = settled(op, || {
+            let head = Head::open(shard.dir(), key, access, uid)?;
+            if let Some(head) = &head {
+                head.verify(key)?;
+            }
+            Ok(head)
+        })?;
         if head.is_none() {
             self.missing(op, key, shard)?;
         }
@@ -122,24 +132,31 @@ impl Store {
         let Some(shard) = self.shard(op, key)? else { return Ok(None) };
         let uid = self.save_path()?.uid();
         let name = layout::record(key);
-        let opened = Plain::open(shard.dir(), &name, OFlags::RDONLY, uid).map_err(trouble(op))?;
-        let Some(file) = opened else {
+        let found = settled(op, || match Plain::open(shard.dir(), &name, OFlags::RDONLY, uid)? {
+            Some(file) => self.read_file(key, &file).map(Some),
+            None => Ok(None),
+        })?;
+        if found.is_none() {
             self.missing(op, key, &shard)?;
-            return Ok(None);
-        };
-        if file.size > (MAX_HEAD + self.config.max_record_bytes) as u64 {
-            return Err(error::bad(op, Bad::TooLong));
         }
-        let bytes = file.read().map_err(|errno| error::os(op, errno))?;
-        let header = Header::decode(&bytes, file.size, key).map_err(|bad| error::bad(op, bad))?;
-        let lifetime = file.lifetime(&bytes).map_err(trouble(op))?;
+        Ok(found.flatten())
+    }
+
+    /// Reads a session from its file. `None` if it has expired.
+    fn read_file(&self, key: &SessionKey, file: &Plain) -> Result<Option<Stored>, Trouble> {
+        if file.size > (MAX_HEAD + self.config.max_record_bytes) as u64 {
+            return Err(Bad::TooLong.into());
+        }
+        let bytes = file.read()?;
+        let header = Header::decode(&bytes, file.size, key)?;
+        let lifetime = file.lifetime(&bytes)?;
         let now = self.now();
         if !lifetime.is_live(now) {
             return Ok(None);
         }
         let begin = header.len();
         if !header.fits(&bytes[begin..]) {
-            return Err(error::bad(op, Bad::Damaged));
+            return Err(Bad::Damaged.into());
         }
         let version = Version::counter(header.version);
         let payload = Bytes::from(bytes).slice(begin..);
@@ -193,7 +210,6 @@ impl Store {
         options: &WriteOptions,
     ) -> Result<Version> {
         let fail = |errno| error::os(op, errno);
-        let durable = self.is_durable();
         let lock = shard.lock().map_err(fail)?;
         // After the lock, so that waiting for it cannot make an expired record
         // look alive.
@@ -226,7 +242,12 @@ impl Store {
         let mut head = [0; MAX_HEAD];
         let len = header.encode(key, lifetime, &mut head);
 
-        let temp = Temp::write(shard.dir(), &head[..len], payload, durable).map_err(fail)?;
+        let temp = if self.is_durable() {
+            Temp::flushed(shard.dir(), &head[..len], payload)
+        } else {
+            Temp::spare(shard.dir(), &head[..len], payload, self.save_path()?.uid())
+        };
+        let temp = temp.map_err(fail)?;
         let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
         // The marker comes first and goes last: an owner's session is never
         // without one.
@@ -394,6 +415,22 @@ fn first_version() -> Result<u64> {
 
 pub(crate) fn shard_of(key: &SessionKey) -> u8 {
     key.as_bytes()[0]
+}
+
+/// Opens and reads a file without the lock, and again if it does not verify: it
+/// may have been swapped out and filled anew in between. What is really damaged
+/// stays so.
+fn settled<T>(op: Operation, attempt: impl Fn() -> Result<T, Trouble>) -> Result<T> {
+    let mut left = READS;
+    loop {
+        match attempt() {
+            Err(Trouble::Bad(Bad::Damaged | Bad::Misplaced | Bad::TooLong)) if left > 1 => {
+                left -= 1;
+                std::thread::yield_now();
+            }
+            done => return done.map_err(trouble(op)),
+        }
+    }
 }
 
 /// Translates the trouble with a record.

@@ -8,19 +8,22 @@ use session_file::Durability;
 use crate::support::{HOUR, Place, SECOND, at_version, create, creating, key, kind, replacing};
 
 #[tokio::test]
-async fn nothing_is_left_beside_the_record() {
+async fn nothing_but_the_lock_and_a_spare_is_left_beside_the_record() {
     for durability in [Durability::Full, Durability::Process] {
         let place = Place::at(durability);
-        let lock = ".lock".to_owned();
+        let mut names = vec![".lock".to_owned()];
         create(&place.handler, &key(1), b"one").await;
         place.handler.write(&key(1), "two".into(), &replacing()).await.unwrap();
         let refused = place.handler.write(&key(1), "no".into(), &creating()).await;
         assert_eq!(kind(refused), ErrorKind::AlreadyExists);
-        assert_eq!(place.names(&key(1)), [lock.clone(), key(1).to_string()]);
+        if durability == Durability::Process {
+            names.push(".spare".to_owned());
+        }
+        assert_eq!(place.names(&key(1)), [&names[..], &[key(1).to_string()]].concat());
         place.handler.destroy(&key(1), None).await.unwrap();
         let refused = place.handler.write(&key(1), "no".into(), &replacing()).await;
         assert_eq!(kind(refused), ErrorKind::Gone);
-        assert_eq!(place.names(&key(1)), [lock]);
+        assert_eq!(place.names(&key(1)), names);
     }
 }
 

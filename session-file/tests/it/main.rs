@@ -1,6 +1,8 @@
 //! The file engine from outside: what lies on the disk, what goes wrong there,
 //! and several handlers at work on one directory.
 
+#![allow(clippy::unwrap_used)]
+
 mod conformance;
 mod durability;
 mod hostile;

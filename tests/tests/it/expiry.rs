@@ -1,1 +1,220 @@
-//! Section.
+//! Section 6: expiry and garbage collection.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+cases! {
+    /// H140
+    async fn a_session_ends_at_its_absolute_deadline(target) {
+        let site = target.start_with_clock("--absolute 0.5").visited().await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        site.advance(secs(1)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+
+    /// H141
+    async fn a_session_ends_when_it_is_not_used(target) {
+        let site = target.start_with_clock("--idle 0.2 --absolute 1").visited().await;
+        site.advance(millis(100)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        site.advance(millis(150)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        site.advance(millis(250)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+
+    /// H142
+    async fn use_does_not_move_the_absolute_deadline(target) {
+        let site = target.start_with_clock("--idle 60 --absolute 300").visited().await;
+        for _ in 0..9 {
+            site.advance(secs(30)).await;
+            assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        }
+        site.advance(secs(29)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        site.advance(secs(1)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+
+    /// H143
+    async fn after_its_end_a_visitor_gets_a_new_id(target) {
+        let site = target.start_with_clock("").visited().await;
+        let old = site.a.sid();
+        site.advance(secs(61)).await;
+        site.a.post("/put?k=new&v=1").await.ok();
+        assert_ne!(site.a.sid(), old);
+        assert_eq!(site.a.get("/peek").await.get("keys"), serde_json::json!(["new"]));
+        assert_eq!(site.count().await, 1);
+    }
+
+    /// H145
+    async fn garbage_collection_takes_the_dead_and_spares_the_living(target) {
+        let site = target.start_with_clock("");
+        let live = [site.browser(), site.browser()];
+        for a in &live {
+            a.post("/put?k=a&v=1").await.ok();
+        }
+        for _ in 0..3 {
+            let a = site.browser();
+            a.post("/put?k=a&v=1").await.ok();
+            a.post("/life?idle=10").await.ok();
+        }
+        assert_eq!(site.gc().await, 0);
+        site.advance(secs(11)).await;
+        assert_eq!(site.gc().await, 3);
+        assert_eq!(site.gc().await, 0);
+        for a in &live {
+            assert_eq!(a.get("/peek?k=a").await.v(), "1");
+        }
+    }
+
+    /// H146
+    async fn a_session_without_an_end_is_there_after_a_year(target) {
+        let site = target.start_with_clock("").visited().await;
+        site.a.post("/life?idle=never&abs=never").await.ok();
+        site.advance(secs(366 * 24 * 3600)).await;
+        assert_eq!(site.gc().await, 0);
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+    }
+
+    /// H147
+    async fn garbage_collection_knows_the_lifetime_of_each_session(target) {
+        let site = target.start_with_clock("--absolute 5000");
+        let (short, long) = (site.browser(), site.browser());
+        for (a, idle) in [(&short, 10), (&long, 1000)] {
+            a.post("/put?k=a&v=1").await.ok();
+            a.post(&format!("/life?idle={idle}")).await.ok();
+        }
+        site.advance(secs(999)).await;
+        assert_eq!(site.gc().await, 1);
+        assert_eq!(short.get("/peek?k=a").await.v(), Value::Null);
+        assert_eq!(long.get("/peek?k=a").await.v(), "1");
+        site.advance(secs(1001)).await;
+        assert_eq!(site.gc().await, 1);
+    }
+
+    /// H148
+    async fn a_read_extends_the_lifetime_without_writing_the_data(target) {
+        let site = target.start_with_clock("").visited().await;
+        site.advance(secs(20)).await;
+        assert!(site.expires_in().await <= 40.1);
+        site.ops().await;
+        site.a.get("/peek?k=foo").await.ok();
+        let ops = site.ops().await;
+        assert_eq!((ops.reads, ops.touches, ops.updates, ops.bytes), (1, 1, 0, 0));
+        assert!(site.expires_in().await >= 59.0);
+    }
+
+    /// H150
+    async fn a_throttled_touch_ends_a_session_early_by_no_more_than_the_throttle(target) {
+        let site = target.start_with_clock("--throttle 30 --idle 60").visited().await;
+        site.advance(secs(29)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        assert_eq!(site.ops().await.touches, 0);
+        // 30 s after the last use it lives, 60 s after it does not.
+        site.advance(secs(30)).await;
+        assert_eq!(site.count().await, 1);
+        site.advance(secs(30)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+
+    /// H153
+    async fn a_cookie_until_the_browser_closes_has_an_idle_lifetime_all_the_same(target) {
+        let site = target.start_with_clock("--persist").visited().await;
+        assert_eq!(site.a.post("/life?persist=0").await.attribute("Max-Age"), None);
+        site.advance(secs(59)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        site.advance(secs(61)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+
+    /// H154
+    async fn a_session_can_go_back_to_the_policy(target) {
+        let site = target.start_with_clock("--persist").visited().await;
+        site.a.post("/life?persist=0&idle=10").await.ok();
+        let reply = site.a.post("/life?persist=default&idle=default").await;
+        assert!(reply.attribute("Max-Age").is_some());
+        site.advance(secs(59)).await;
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+    }
+
+    /// H156
+    async fn an_explicit_touch_is_not_throttled(target) {
+        let site = target.start_with_clock("--throttle 30").visited().await;
+        site.advance(millis(100)).await;
+        let before = site.expires_in().await;
+        site.a.post("/do?ops=touch").await.ok();
+        let after = site.expires_in().await;
+        assert!(after > before + 0.05, "{before} {after}");
+    }
+
+    /// H157
+    async fn a_lifetime_of_nothing_ends_the_session(target) {
+        for life in ["idle=0", "abs=0"] {
+            let site = target.start("").visited().await;
+            let old = site.a.copy();
+            let reply = site.a.post(&format!("/life?{life}")).await;
+            assert!(reply.ok().removes_cookie());
+            assert_eq!(site.count().await, 0);
+            assert_eq!(old.get("/peek?k=foo").await.v(), Value::Null);
+        }
+    }
+
+    /// H159
+    async fn a_session_that_expires_during_a_request_is_no_server_error(target) {
+        let site = target.start_with_clock("").visited().await;
+        let (reader, writer) = (site.a.clone(), site.a.copy());
+        let read = reader.get("/hold?b=r&ops=peek:foo");
+        let write = writer.post("/hold?b=r&ops=put:x:1");
+        let (read, write, ()) = tokio::join!(read, write, async {
+            site.held("r", 2).await;
+            site.advance(secs(61)).await;
+            site.release("r").await;
+        });
+        assert_eq!(read.get("out")[0], "bar");
+        assert_eq!(write.error(), (410, "gone".into()));
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+        assert_eq!(site.count().await, 0);
+    }
+
+    /// H161
+    async fn garbage_collection_does_not_wait_for_a_locked_request(target) {
+        let args = "--lock-wait 5 --lock-lease 600 --absolute 6000";
+        let site = target.start_with_clock(args).visited().await;
+        let held = site.a.get("/hold?b=r&ops=peek:foo");
+        let (reply, ()) = tokio::join!(held, async {
+            site.held("r", 1).await;
+            site.advance(secs(61)).await;
+            assert!(site.gc().await <= 1);
+            site.release("r").await;
+        });
+        assert_eq!(reply.get("out")[0], "bar");
+        assert_eq!(site.a.get("/peek?k=foo").await.v(), Value::Null);
+    }
+}
+
+cases_in_two_processes! {
+    /// H160
+    async fn clocks_that_differ_cost_no_more_than_they_differ(target) {
+        let site = target.start_with_clock("--idle 60").visited().await;
+        let (behind, ahead) = (site.a.on(0), site.a.on(1));
+        site.advance_node(1, secs(5)).await;
+        behind.get("/peek").await.ok();
+        site.advance(secs(54)).await;
+        assert_eq!(ahead.get("/peek?k=foo").await.v(), "bar");
+        assert_eq!(behind.get("/peek?k=foo").await.v(), "bar");
+        // Neither reading nor writing by the one behind brings it back.
+        site.advance(secs(66)).await;
+        assert_eq!(ahead.get("/peek?k=foo").await.v(), Value::Null);
+        assert_eq!(behind.get("/peek?k=foo").await.v(), Value::Null);
+    }
+}
