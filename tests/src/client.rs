@@ -66,9 +66,8 @@ impl Client {
 }
 
 async fn connect(to: SocketAddr) -> hyper::Result<Connection> {
-    let stream = TcpStream::connect(to)
-        .await
-        .unwrap_or_else(|err| panic!("nobody listens at {to}: {err}"));
+    let stream =
+        TcpStream::connect(to).await.unwrap_or_else(|err| panic!("nobody listens at {to}: {err}"));
     drop(stream.set_nodelay(true));
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Its errors show up in the requests.

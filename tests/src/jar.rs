@@ -198,8 +198,7 @@ fn path_matches(path: &str, cookie: &str) -> bool {
 
 fn domain_matches(host: &str, domain: &str) -> bool {
     let address = host.parse::<std::net::IpAddr>().is_ok();
-    host == domain
-        || (!address && host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')))
+    host == domain || (!address && host.strip_suffix(domain).is_some_and(|sub| sub.ends_with('.')))
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! What happens to a session when it is saved.
 
+use std::sync::Arc;
+
 use super::Core;
-use super::load::Found;
+use super::load::{Found, rare};
 use crate::changes::Changes;
 use crate::frame::Meta;
-use crate::record::{Draft, Making, Record};
+use crate::record::{Making, Record};
 use crate::session::state::{Current, Doomed, Saving, State, idle, set_cookie};
 use crate::{
     Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
@@ -21,7 +23,7 @@ const OWNER_PAGE: usize = 100;
 
 /// What one save works with.
 pub(super) struct Work {
-    pub(super) changes: Changes,
+    pub(super) changes: Arc<Changes>,
     pub(super) fence: Option<FencingToken>,
     /// Whether the changes may be in the store already.
     pub(super) in_doubt: bool,
@@ -29,7 +31,7 @@ pub(super) struct Work {
 
 /// What one save begins with.
 struct Job {
-    current: Option<Current>,
+    current: Option<Arc<Current>>,
     work: Work,
     regenerate: bool,
     life: u32,
@@ -40,7 +42,7 @@ pub(super) enum Saved {
     /// There was nothing to write.
     Unchanged,
     /// The store has this now.
-    Written(Current),
+    Written(Arc<Current>),
     /// It was given a lifetime that is over, and so was ended.
     Ended,
 }
@@ -64,12 +66,15 @@ impl From<Error> for Failure {
 impl Session {
     /// Saves, one save at a time.
     pub(crate) async fn commit(&self, save: Save) -> Result<()> {
-        let turn = self.0.saving.lock().await;
+        let turn = match self.0.saving.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => self.0.saving.lock().await,
+        };
         let result = self.commit_once(save).await;
         drop(turn);
         let lock = self.state().spent_lock();
         if let Some(lock) = lock {
-            lock.free().await;
+            rare(lock.free()).await;
         }
         result
     }
@@ -81,8 +86,8 @@ impl Session {
         let Job { current, work, regenerate, .. } = &job;
         let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
-            None => core.create(work).await,
-            Some(current) if *regenerate => core.regenerate(current, work).await,
+            None => rare(core.create(work)).await,
+            Some(current) if *regenerate => rare(core.regenerate(current, work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
             Some(current) => core.change(current, work).await,
         };
@@ -101,16 +106,17 @@ impl Session {
             && lost.life == state.life
         {
             // The last save panicked, or was cancelled where there is no runtime.
-            let later = std::mem::replace(&mut state.changes, lost.changes);
+            let lost = Arc::unwrap_or_clone(lost.changes);
+            let later = std::mem::replace(&mut state.changes, lost);
             state.changes.then(later);
             state.in_doubt = true;
         }
         if save == Save::Endings {
             state.changes = Changes::default();
         }
-        let changes = std::mem::take(&mut state.changes);
+        let changes = Arc::new(std::mem::take(&mut state.changes));
         let life = state.life;
-        state.saving = Some(Saving { changes: changes.clone(), life });
+        state.saving = Some(Saving { changes: Arc::clone(&changes), life });
         let work = Work { changes, fence: state.fence(), in_doubt: state.in_doubt };
         Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
     }
@@ -119,7 +125,7 @@ impl Session {
     async fn end_doomed(&self) -> Result<()> {
         loop {
             let Some(doomed) = self.state().doomed.first().cloned() else { return Ok(()) };
-            self.0.core.end(&doomed).await?;
+            rare(self.0.core.end(&doomed)).await?;
             self.state().doomed.remove(0);
         }
     }
@@ -179,7 +185,8 @@ impl Session {
             Err(Failure::Error(err)) => {
                 // Keep what was not saved, below what came after, for another try.
                 let later = std::mem::take(&mut state.changes);
-                state.changes = saving.map(|saving| saving.changes).unwrap_or_default();
+                let unsaved = saving.map(|saving| Arc::unwrap_or_clone(saving.changes));
+                state.changes = unsaved.unwrap_or_default();
                 state.changes.then(later);
                 state.in_doubt |= before.is_some() && leaves_doubt(&err);
                 Err(err)
@@ -201,7 +208,7 @@ impl Session {
             Ok(true) => {
                 core.observe(&Event::Touched);
                 if let Some(current) = self.state().current.as_mut().filter(|c| c.key == key) {
-                    current.expires = Some(core.now().after(idle));
+                    Arc::make_mut(current).expires = Some(core.now().after(idle));
                 }
             }
             Ok(false) => {
@@ -221,8 +228,9 @@ impl State {
     /// Takes note of how a save ended whose session was destroyed meanwhile.
     fn settle_past_life(&mut self, result: Result<Saved, Failure>) -> Result<()> {
         match result {
-            Ok(Saved::Written(Current { key, version, .. })) => {
-                self.doomed.push(Doomed { key, version: Some(version) });
+            Ok(Saved::Written(current)) => {
+                let version = Some(current.version.clone());
+                self.doomed.push(Doomed { key: current.key, version });
                 Ok(())
             }
             Err(Failure::Error(err)) => Err(err),
@@ -262,16 +270,11 @@ impl Core {
         id: &SessionId,
         key: &SessionKey,
         version: Version,
-        draft: &Draft,
+        record: Record,
         options: &WriteOptions,
-    ) -> Result<Current> {
-        Ok(Current {
-            id: id.clone(),
-            key: *key,
-            version,
-            record: Record::parse(draft.payload.clone(), key)?,
-            expires: Some(self.now().after(options.lifetime())),
-        })
+    ) -> Arc<Current> {
+        let expires = Some(self.now().after(options.lifetime()));
+        Arc::new(Current { id: id.clone(), key: *key, version, record, expires })
     }
 
     /// Stores a session for the first time, under an id that nobody had before.
@@ -291,16 +294,20 @@ impl Core {
             let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
-            let options = self.options(WriteMode::Create, &draft.meta, None);
+            let options = self.options(WriteMode::Create, draft.meta(), None);
             if options.lifetime().is_zero() {
                 return Ok(Saved::Unchanged);
             }
-            self.refuse_excess(work, &draft.meta, &key).await?;
-            match self.write(&key, draft.payload.clone(), &options).await {
+            if self.policy.per_owner.is_some() {
+                rare(self.refuse_excess(work, draft.meta(), &key)).await?;
+            }
+            match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Created);
-                    self.evict_excess(work, &draft.meta, &key).await;
-                    return Ok(Saved::Written(self.written(&id, &key, version, &draft, &options)?));
+                    if self.policy.per_owner.is_some() {
+                        rare(self.evict_excess(work, draft.meta(), &key)).await;
+                    }
+                    return Ok(Saved::Written(self.written(&id, &key, version, draft, &options)));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -310,8 +317,8 @@ impl Core {
     }
 
     /// Writes what was changed, replayed on whatever is there by then.
-    async fn change(&self, current: &Current, work: &Work) -> Result<Saved, Failure> {
-        let mut base = current.clone();
+    async fn change(&self, current: &Arc<Current>, work: &Work) -> Result<Saved, Failure> {
+        let mut base = Arc::clone(current);
         let mut conflicts = 0;
         let mut turn = None;
         loop {
@@ -319,25 +326,30 @@ impl Core {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
-            let options = self.options(mode, &draft.meta, work.fence);
+            let options = self.options(mode, draft.meta(), work.fence);
             if options.lifetime().is_zero() {
-                self.end(&Doomed { key: base.key, version: Some(base.version) }).await?;
+                let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
+                rare(self.end(&doomed)).await?;
                 return Ok(Saved::Ended);
             }
-            self.refuse_excess(work, &draft.meta, &base.key).await?;
-            match self.write(&base.key, draft.payload.clone(), &options).await {
+            if self.policy.per_owner.is_some() {
+                rare(self.refuse_excess(work, draft.meta(), &base.key)).await?;
+            }
+            match self.write(&base.key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Saved { conflicts });
-                    self.evict_excess(work, &draft.meta, &base.key).await;
-                    let written = self.written(&base.id, &base.key, version, &draft, &options)?;
+                    if self.policy.per_owner.is_some() {
+                        rare(self.evict_excess(work, draft.meta(), &base.key)).await;
+                    }
+                    let written = self.written(&base.id, &base.key, version, draft, &options);
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::Conflict => {
                     conflicts += 1;
                     if turn.is_none() && work.fence.is_none() {
-                        turn = Some(self.stand_in_line(&base.key).await?);
+                        turn = Some(rare(self.stand_in_line(&base.key)).await?);
                     }
-                    self.catch_up(&mut base, work, conflicts, err).await?;
+                    rare(self.catch_up(&mut base, work, conflicts, err)).await?;
                 }
                 Err(err) => return Err(err.into()),
             }
@@ -356,7 +368,7 @@ impl Core {
     /// After a conflict, takes in what somebody else has written, as the policy has it.
     pub(super) async fn catch_up(
         &self,
-        base: &mut Current,
+        base: &mut Arc<Current>,
         work: &Work,
         conflicts: u32,
         conflict: Error,
@@ -378,7 +390,9 @@ impl Core {
         match self.policy.conflict {
             Conflict::Merge => *base = fresh,
             Conflict::Strict => return Err(conflict.into()),
-            Conflict::LastWriteWins => base.version = fresh.version,
+            Conflict::LastWriteWins => {
+                Arc::make_mut(base).version.clone_from(&fresh.version);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! From the ids that a client presents to its session.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub enum Access {
 /// What the store has under a key.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Live(Current),
+    Live(Arc<Current>),
     Pointer(Pointer),
     Expired,
     Nothing,
@@ -91,7 +93,7 @@ impl Core {
         let key = SessionKey::of(id);
         let mut lock = match &self.policy.exclusive {
             Some(exclusive) if access == Access::ReadWrite => {
-                Some(self.lock(&key, exclusive).await?)
+                Some(rare(self.lock(&key, exclusive)).await?)
             }
             _ => None,
         };
@@ -99,7 +101,7 @@ impl Core {
         if !matches!(found, Ok(Found::Live(_)))
             && let Some(lock) = lock.take()
         {
-            lock.free().await;
+            rare(lock.free()).await;
         }
         match found? {
             Found::Live(current) => {
@@ -113,7 +115,7 @@ impl Core {
             }
             Found::Pointer(pointer) => {
                 self.unremember(&key);
-                self.moved(id, pointer).await
+                rare(self.moved(id, pointer)).await
             }
             Found::Expired => {
                 self.found_dead(&key);
@@ -154,7 +156,7 @@ impl Core {
         &self,
         id: &SessionId,
         key: &SessionKey,
-    ) -> Result<Option<Current>> {
+    ) -> Result<Option<Arc<Current>>> {
         match self.find(id, key).await? {
             Found::Live(current) => Ok(Some(current)),
             _ => Ok(None),
@@ -172,13 +174,13 @@ impl Core {
                     return Ok(Found::Expired);
                 }
                 let Stored { payload, version, remaining } = stored;
-                Ok(Found::Live(Current {
+                Ok(Found::Live(Arc::new(Current {
                     id: id.clone(),
                     key: *key,
                     version,
                     record: Record::new(payload, table),
                     expires: remaining.map(|remaining| now.after(remaining)),
-                }))
+                })))
             }
             Err(err) => self.damaged(err),
         }
@@ -218,6 +220,14 @@ impl Core {
         state.read_only = Some(ReadOnly::Degraded);
         Ok(state)
     }
+}
+
+/// Boxes a future that most requests never make, so that theirs, which would hold
+/// room for it, stay small.
+pub(super) fn rare<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
 }
 
 /// Returns what is left until a moment, or `None` if there is no such moment.

@@ -18,8 +18,9 @@ pub(crate) struct HeldLock {
     key: SessionKey,
     token: FencingToken,
     /// Keeps this process's other requests in line, so that they need not ask
-    /// the store. `None` once the lock is free.
+    /// the store.
     turn: Option<Turn>,
+    free: bool,
 }
 
 impl HeldLock {
@@ -34,14 +35,17 @@ impl HeldLock {
     /// Gives the lock back. If that fails the lease ends it.
     pub(crate) async fn free(mut self) {
         self.core.unlock(&self.key, self.token).await;
-        self.turn = None;
+        self.free = true;
     }
 }
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        let Some(turn) = self.turn.take() else { return };
+        if self.free {
+            return;
+        }
         let (core, key, token) = (Arc::clone(&self.core), self.key, self.token);
+        let turn = self.turn.take();
         self.core.spawn(Box::pin(async move {
             core.unlock(&key, token).await;
             drop(turn);
@@ -63,15 +67,12 @@ impl Core {
         policy: &Exclusive,
     ) -> Result<HeldLock> {
         let started = Instant::now();
-        let too_late = || {
-            let message = "another request holds the session; try again";
-            Error::new(ErrorKind::Locked, Operation::Lock, message)
-                .with_backend(self.handler.info().name)
-        };
         let turn = async { Ok(self.contention.turn(key).await) };
-        // To wait too long for a turn is no time-out of the store.
-        let turn = self.within(Operation::Lock, policy.wait, turn).await.map_err(|_| too_late())?;
-        let mut left = policy.wait;
+        // Who has stood in line for a whole lease asks the store: the holder may
+        // have stalled.
+        let patience = policy.wait.min(policy.lease);
+        let turn = self.within(Operation::Lock, patience, turn).await.ok();
+        let mut left = policy.wait - if turn.is_some() { Duration::ZERO } else { patience };
         let mut pause = FIRST_PAUSE;
         loop {
             let Some(locker) = self.handler.locker() else {
@@ -81,11 +82,13 @@ impl Core {
             let attempt = locker.try_lock(key, policy.lease);
             if let Some(token) = self.call(Operation::Lock, attempt, |_| 0).await? {
                 let core = Arc::clone(self);
-                return Ok(HeldLock { core, key: *key, token, turn: Some(turn) });
+                return Ok(HeldLock { core, key: *key, token, turn, free: false });
             }
             left = left.min(policy.wait.saturating_sub(started.elapsed()));
             let Some(runtime) = self.runtime.as_ref().filter(|_| !left.is_zero()) else {
-                return Err(too_late());
+                let message = "another request holds the session; try again";
+                return Err(Error::new(ErrorKind::Locked, Operation::Lock, message)
+                    .with_backend(self.handler.info().name));
             };
             pause = pause.min(left);
             runtime.sleep(pause).await;

@@ -1,12 +1,13 @@
 //! Gives a session a new id.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
 use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
 use crate::policy::POINTER_LIFE;
-use crate::record::Draft;
+use crate::record::Record;
 use crate::session::state::{Current, Doomed};
 use crate::{
     Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
@@ -17,7 +18,7 @@ struct New {
     id: SessionId,
     key: SessionKey,
     version: Version,
-    draft: Draft,
+    draft: Record,
     options: WriteOptions,
 }
 
@@ -30,12 +31,12 @@ impl Core {
     /// id is the only one.
     pub(super) async fn regenerate(
         &self,
-        current: &Current,
+        current: &Arc<Current>,
         work: &Work,
     ) -> Result<Saved, Failure> {
-        let mut old = current.clone();
+        let mut old = Arc::clone(current);
         let Some(mut new) = self.insert(&old, work).await? else {
-            self.end(&Doomed { key: old.key, version: Some(old.version) }).await?;
+            self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
             return Ok(Saved::Ended);
         };
         let mut conflicts = 0;
@@ -64,14 +65,8 @@ impl Core {
         self.watchers.moved(&old.key, &new.key);
         self.unremember(&old.key);
         self.observe(&Event::Regenerated);
-        self.evict_excess(work, &new.draft.meta, &new.key).await;
-        Ok(Saved::Written(self.written(
-            &new.id,
-            &new.key,
-            new.version,
-            &new.draft,
-            &new.options,
-        )?))
+        self.evict_excess(work, new.draft.meta(), &new.key).await;
+        Ok(Saved::Written(self.written(&new.id, &new.key, new.version, new.draft, &new.options)))
     }
 
     /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
@@ -80,12 +75,12 @@ impl Core {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
             let draft = self.making(&key).moved(&old.record, &work.changes)?;
-            let options = self.options(WriteMode::Create, &draft.meta, None);
+            let options = self.options(WriteMode::Create, draft.meta(), None);
             if options.lifetime().is_zero() {
                 return Ok(None);
             }
-            self.refuse_excess(work, &draft.meta, &old.key).await?;
-            match self.write(&key, draft.payload.clone(), &options).await {
+            self.refuse_excess(work, draft.meta(), &old.key).await?;
+            match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => return Ok(Some(New { id, key, version, draft, options })),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -113,8 +108,8 @@ impl Core {
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
         new.draft = self.making(&new.key).moved(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
-        new.options = self.options(mode, &new.draft.meta, None);
-        new.version = self.write(&new.key, new.draft.payload.clone(), &new.options).await?;
+        new.options = self.options(mode, new.draft.meta(), None);
+        new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;
         Ok(())
     }
 

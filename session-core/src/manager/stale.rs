@@ -1,7 +1,7 @@
 //! What the store said lately, for when it is down.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::session::state::Current;
@@ -28,7 +28,7 @@ struct Entry {
     seen: Timestamp,
     /// `None` for a session that has ended. It keeps a request that read the
     /// session before its end from showing it afterwards.
-    current: Option<Current>,
+    current: Option<Arc<Current>>,
 }
 
 impl Entry {
@@ -42,11 +42,11 @@ impl StaleCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn remember(&self, current: &Current, now: Timestamp) {
+    pub(crate) fn remember(&self, current: &Arc<Current>, now: Timestamp) {
         let mut entries = self.lock();
         let buried = |entry: &Entry| entry.current.is_none();
         if !entries.by_key.get(&current.key).is_some_and(buried) {
-            entries.put(current.key, Entry { seen: now, current: Some(current.clone()) });
+            entries.put(current.key, Entry { seen: now, current: Some(Arc::clone(current)) });
         }
     }
 
@@ -72,13 +72,13 @@ impl StaleCache {
         key: &SessionKey,
         max_age: Duration,
         now: Timestamp,
-    ) -> Option<Current> {
+    ) -> Option<Arc<Current>> {
         let entries = self.lock();
         let Entry { seen, current: Some(current) } = entries.by_key.get(key)? else { return None };
         let fresh = now.since(*seen) <= max_age;
         let ends = [current.expires, current.record.meta().absolute];
         let lives = ends.into_iter().flatten().all(|end| now < end);
-        (fresh && lives).then(|| current.clone())
+        (fresh && lives).then(|| Arc::clone(current))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a session handle knows, behind its mutex.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -20,7 +21,7 @@ pub(crate) struct State {
     /// Whether the client sent a well-formed id.
     pub(crate) presented: bool,
     /// The stored session that the handle stands for, if there is one.
-    pub(crate) current: Option<Current>,
+    pub(crate) current: Option<Arc<Current>>,
     /// Where a logout begins although the session cannot be used from there: it
     /// has a new id, or the store was down.
     pub(crate) endable: Option<SessionKey>,
@@ -50,7 +51,7 @@ pub(crate) struct State {
 /// What is being saved at this moment.
 #[derive(Debug)]
 pub(crate) struct Saving {
-    pub(crate) changes: Changes,
+    pub(crate) changes: Arc<Changes>,
     /// The life that it belongs to.
     pub(crate) life: u32,
 }
@@ -142,7 +143,7 @@ impl State {
     pub(crate) fn view<'a>(&'a self, serializers: &'a Serializers) -> View<'a> {
         View {
             base: self.current.as_ref().map(|current| &current.record),
-            saving: self.saving.as_ref().filter(|s| s.life == self.life).map(|s| &s.changes),
+            saving: self.saving.as_ref().filter(|s| s.life == self.life).map(|s| &*s.changes),
             changes: &self.changes,
             serializers,
         }
@@ -157,8 +158,9 @@ impl State {
         let current = self.current.take();
         if let Some(key) = self.endable.take() {
             self.doomed.push(Doomed { key, version: None });
-        } else if let Some(Current { key, version, .. }) = current {
-            self.doomed.push(Doomed { key, version: Some(version) });
+        } else if let Some(current) = current {
+            let version = Some(current.version.clone());
+            self.doomed.push(Doomed { key: current.key, version });
         }
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
@@ -225,14 +227,14 @@ impl State {
     }
 
     /// Decides what the client has to be told, now that all is saved.
-    pub(crate) fn cookie(&self, policy: &Policy, now: Timestamp) -> CookieAction {
+    pub(crate) fn cookie(&self, policy: &Policy, now: impl FnOnce() -> Timestamp) -> CookieAction {
         match &self.current {
             Some(current)
                 if policy.rolling
                     && self.read_only.is_none()
                     && self.cookie == CookieAction::Keep =>
             {
-                set_cookie(current, policy, now)
+                set_cookie(current, policy, now())
             }
             _ => self.cookie.clone(),
         }

@@ -1,8 +1,8 @@
 //! Small applications in the process of the test, for what the probe has no
 //! route for.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use session_core::testkit::Chaos;

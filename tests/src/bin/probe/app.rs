@@ -32,11 +32,7 @@ impl App {
             let uri = StoreUri::parse(&options.store)?;
             if !["memory", "file"].contains(&uri.scheme()) {
                 let message = "the store has a clock of its own; leave out --clock virtual";
-                return Err(Error::new(
-                    ErrorKind::InvalidConfig,
-                    Operation::Configure,
-                    message,
-                ));
+                return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
             }
         }
         let registry = registry()
