@@ -25,9 +25,11 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> session_core::Result<()> {
 /// let sessions = SessionManager::new(MemoryHandler::new());
+/// # #[cfg(feature = "rt")] {
 /// let gc = Gc::spawn(&sessions, Duration::from_secs(600))?;
 /// // serve ...
 /// gc.stop();
+/// # }
 /// # Ok(())
 /// # }
 /// ```

@@ -145,7 +145,7 @@ impl Policy {
     }
 
     /// Returns the interval between touches for a session with this idle lifetime.
-    pub(crate) fn touch_interval(&self, idle: Duration) -> Duration {
+    pub(crate) fn touch_every(&self, idle: Duration) -> Duration {
         self.touch_interval.unwrap_or(idle / 10).min(idle / 2)
     }
 }
@@ -302,12 +302,12 @@ mod tests {
             assert_eq!(err.kind(), ErrorKind::InvalidConfig);
             assert!(err.to_string().contains(name), "{err}");
         }
-        assert_eq!(Policy::default().touch_interval(secs(1000)), secs(100));
+        assert_eq!(Policy::default().touch_every(secs(1000)), secs(100));
     }
 
     #[test]
     fn a_session_of_short_life_is_touched_before_it_ends() {
         let policy = Policy { touch_interval: Some(Duration::from_secs(300)), ..Policy::default() };
-        assert_eq!(policy.touch_interval(Duration::from_secs(10)), Duration::from_secs(5));
+        assert_eq!(policy.touch_every(Duration::from_secs(10)), Duration::from_secs(5));
     }
 }

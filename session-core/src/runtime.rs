@@ -12,7 +12,7 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// background work.
 ///
 /// Without one there are no deadlines, no waiting for locks and no work that
-/// outlives a request. The feature `rt` brings [`TokioRuntime`].
+/// outlives a request. The feature `rt` brings `TokioRuntime`.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Returns a future that is ready after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<()>;

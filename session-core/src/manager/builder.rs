@@ -59,7 +59,7 @@ impl ManagerBuilder {
     }
 
     /// Sets timers and background tasks. With the feature `rt` the default is
-    /// [`TokioRuntime`](crate::TokioRuntime), without it there are none.
+    /// `TokioRuntime`, without it there are none.
     pub fn runtime(mut self, runtime: impl Runtime) -> Self {
         self.0.runtime = Some(Arc::new(runtime));
         self

@@ -213,7 +213,7 @@ impl State {
             None => now.after(idle),
         };
         let gain = reach.since(expires);
-        (!gain.is_zero() && gain >= policy.touch_interval(idle)).then_some(idle)
+        (!gain.is_zero() && gain >= policy.touch_every(idle)).then_some(idle)
     }
 
     /// Whether there is anything to do in the store, or to wait for.
