@@ -44,7 +44,8 @@ pub struct Policy {
     /// Whether the cookie outlives the browser. Default no.
     pub persistent: bool,
     /// Whether every response that used the session sends the cookie anew.
-    /// Default no: a persistent cookie lives as long as the session can.
+    /// Default no: a persistent cookie lives as long as the session can. With
+    /// it, a slow response may hand out the old id again after a change of id.
     pub rolling: bool,
     /// The largest record in bytes. Default 1 MiB and 64 KiB; at most 4 MiB.
     pub max_bytes: usize,

@@ -27,7 +27,8 @@ pub enum Access {
     /// To read and change it.
     #[default]
     ReadWrite,
-    /// To read it only: it takes no lock, and changes are refused.
+    /// To read it only: it takes no lock, changes are refused, and the lifetime is
+    /// not extended.
     ReadOnly,
 }
 
