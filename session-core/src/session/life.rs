@@ -206,7 +206,7 @@ impl Session {
             let mut state = self.state();
             state.forget_changes();
             match &state.current {
-                Some(current) => (current.clone(), state.life),
+                Some(current) => (Arc::clone(current), state.life),
                 None if state.read_only == Some(ReadOnly::Ended) => return gone(),
                 None => return Ok(()),
             }
