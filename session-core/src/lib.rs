@@ -4,6 +4,7 @@
 mod capability;
 mod changes;
 mod clock;
+mod config;
 mod error;
 mod frame;
 mod gc;
@@ -33,6 +34,7 @@ pub use capability::{
     SessionMeta,
 };
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use config::SessionConfig;
 pub use error::{Error, ErrorKind, Operation, Result};
 pub use gc::Gc;
 pub use handler::{
