@@ -59,7 +59,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        Timestamp(
+            since_epoch
+                .as_secs()
+                .saturating_mul(1000)
+                .saturating_add(since_epoch.subsec_millis().into()),
+        )
     }
 }
 

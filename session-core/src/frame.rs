@@ -74,7 +74,7 @@ pub(crate) struct Pointer {
 }
 
 /// One entry of the table: where its name and its value lie in the payload.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     name_at: u32,
     name_len: u16,
@@ -102,12 +102,23 @@ pub(crate) enum Frame {
 }
 
 /// The parts of a session's payload.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) meta: Meta,
-    pub(crate) serializers: Vec<Box<str>>,
+    /// Where the names of the serializers begin.
+    serializers_at: u32,
     /// Sorted by space and name, without duplicates.
     pub(crate) slots: Vec<Slot>,
+}
+
+impl Table {
+    /// Returns the name of the serializer that wrote a value.
+    pub(crate) fn serializer<'a>(&self, slot: &Slot, payload: &'a [u8]) -> &'a str {
+        let mut names = Input { bytes: payload, at: self.serializers_at as usize };
+        // The names were read once when the frame was parsed, so they are all there.
+        let mut names = std::iter::repeat_with(|| names.text().unwrap_or_default());
+        names.nth(slot.serializer.into()).unwrap_or_default()
+    }
 }
 
 impl Frame {
@@ -147,9 +158,9 @@ impl Frame {
         let persistent = (flags & flag::PERSIST_SET != 0).then_some(flags & flag::PERSIST != 0);
         let idle = idle.map(|idle| Duration::from_millis(idle.as_millis()));
         let meta = Meta { created, absolute, idle, authenticated, owner, persistent };
-        let serializers = input.serializers()?;
-        let slots = input.slots(serializers.len())?;
-        Ok(Self::Session(Table { meta, serializers, slots }))
+        let (serializers_at, serializers) = input.serializers()?;
+        let slots = input.slots(serializers)?;
+        Ok(Self::Session(Table { meta, serializers_at, slots }))
     }
 }
 
@@ -164,28 +175,29 @@ pub(crate) fn pointer(key: &SessionKey, created: Timestamp, pointer: &Pointer) -
 
 /// Puts a session's payload together, entry by entry, in the order of the table.
 #[derive(Debug)]
-pub(crate) struct Builder {
+pub(crate) struct Builder<'a> {
     table: Vec<u8>,
     values: Vec<u8>,
-    entries: usize,
-    serializers: Vec<Box<str>>,
+    /// As they will be, but for where table and values begin.
+    slots: Vec<Slot>,
+    serializers: Vec<&'a str>,
     max_bytes: usize,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
     /// Begins a payload that has about the size of `like`.
-    pub(crate) fn new(writer: &str, max_bytes: usize, like: usize) -> Self {
+    pub(crate) fn new(writer: &'a str, max_bytes: usize, like: usize) -> Self {
         Self {
             table: Vec::with_capacity(64),
             values: Vec::with_capacity(like + 64),
-            entries: 0,
-            serializers: vec![writer.into()],
+            slots: Vec::new(),
+            serializers: vec![writer],
             max_bytes,
         }
     }
 
     pub(crate) const fn entries(&self) -> usize {
-        self.entries
+        self.slots.len()
     }
 
     /// Adds an entry whose value `write` appends. Index 0 is the writing serializer.
@@ -207,20 +219,28 @@ impl Builder {
                 "the session would pass the size limit; store less, or raise `max_bytes`",
             ));
         }
-        let space = if space == Space::Flash { FLASH } else { 0 };
-        self.table.push(space | serializer);
+        let flag = if space == Space::Flash { FLASH } else { 0 };
+        self.table.push(flag | serializer);
         put_len(&mut self.table, name.len());
         put_len(&mut self.table, value_len);
+        // All of these are far below 4 GiB: the sizes were checked.
+        self.slots.push(Slot {
+            name_at: self.table.len() as u32,
+            name_len: name.len() as u16,
+            serializer,
+            space,
+            value_at: before as u32,
+            value_len: value_len as u32,
+        });
         self.table.extend_from_slice(name);
-        self.entries += 1;
         Ok(())
     }
 
     /// Returns the number by which entries name a serializer.
-    pub(crate) fn serializer(&mut self, name: &str) -> Result<u8> {
-        let known = self.serializers.iter().position(|known| &**known == name);
+    pub(crate) fn serializer(&mut self, name: &'a str) -> Result<u8> {
+        let known = self.serializers.iter().position(|known| *known == name);
         let index = known.unwrap_or_else(|| {
-            self.serializers.push(name.into());
+            self.serializers.push(name);
             self.serializers.len() - 1
         });
         u8::try_from(index)
@@ -229,8 +249,8 @@ impl Builder {
             .ok_or_else(|| too_large("a session holds values of more than 128 serializers"))
     }
 
-    /// Returns the payload.
-    pub(crate) fn finish(self, meta: &Meta, key: &SessionKey) -> Result<Bytes> {
+    /// Returns the payload, and what taking it apart would give.
+    pub(crate) fn finish(mut self, meta: Meta, key: &SessionKey) -> Result<(Bytes, Table)> {
         let mut flags = 0;
         let mut set = |present: bool, flag| flags |= if present { flag } else { 0 };
         set(meta.absolute.is_some(), flag::ABSOLUTE);
@@ -250,16 +270,23 @@ impl Builder {
             put_text(&mut out, owner.as_str());
         }
         put_len(&mut out, self.serializers.len());
+        let serializers_at = out.len() as u32;
         self.serializers.iter().for_each(|name| put_text(&mut out, name));
-        put_len(&mut out, self.entries);
+        put_len(&mut out, self.slots.len());
+        let table_at = out.len() as u32;
         out.extend_from_slice(&self.table);
+        let values_at = out.len() as u32;
         out.extend_from_slice(&self.values);
         if out.len() > self.max_bytes {
             return Err(too_large(
                 "the session would pass the size limit; store less, or raise `max_bytes`",
             ));
         }
-        Ok(out.into())
+        for slot in &mut self.slots {
+            slot.name_at += table_at;
+            slot.value_at += values_at;
+        }
+        Ok((out.into(), Table { meta, serializers_at, slots: self.slots }))
     }
 }
 
@@ -345,12 +372,15 @@ impl<'a> Input<'a> {
         Owner::new(self.text()?).map_err(|_| corrupt("the record's owner has no name"))
     }
 
-    fn serializers(&mut self) -> Result<Vec<Box<str>>> {
+    /// Reads the names of the serializers; returns where they begin and how many they are.
+    fn serializers(&mut self) -> Result<(u32, usize)> {
         let count = self.len()?;
         if count == 0 || count >= usize::from(FLASH) {
             return Err(corrupt("the record names no serializer, or too many"));
         }
-        (0..count).map(|_| self.text().map(Box::from)).collect()
+        let at = u32::try_from(self.at).map_err(|_| cut_short())?;
+        (0..count).try_for_each(|_| self.text().map(drop))?;
+        Ok((at, count))
     }
 
     fn slots(&mut self, serializers: usize) -> Result<Vec<Slot>> {
@@ -443,6 +473,10 @@ mod tests {
     }
 
     fn sample() -> Bytes {
+        built().0
+    }
+
+    fn built() -> (Bytes, Table) {
         let mut builder = Builder::new("w", 1000, 0);
         let put = |bytes: &'static [u8]| {
             move |out: &mut Vec<u8>| {
@@ -454,7 +488,7 @@ mod tests {
         let old = builder.serializer("old").unwrap();
         builder.entry(Space::User, b"b", old, put(b"")).unwrap();
         builder.entry(Space::Flash, b"a", 0, put(b"two")).unwrap();
-        builder.finish(&meta(), &KEY).unwrap()
+        builder.finish(meta(), &KEY).unwrap()
     }
 
     #[test]
@@ -462,15 +496,24 @@ mod tests {
         let payload = sample();
         let Frame::Session(table) = Frame::parse(&payload, &KEY).unwrap() else { panic!() };
         assert_eq!(table.meta, meta());
-        assert_eq!(*table.serializers, ["w".into(), "old".into()]);
         let parts: Vec<_> = table
             .slots
             .iter()
-            .map(|slot| (slot.space, slot.name(&payload), slot.serializer, slot.value(&payload)))
+            .map(|slot| {
+                let serializer = table.serializer(slot, &payload);
+                (slot.space, slot.name(&payload), serializer, slot.value(&payload))
+            })
             .collect();
-        assert_eq!(parts[0], (Space::User, &b"a"[..], 0, &b"one"[..]));
-        assert_eq!(parts[1], (Space::User, &b"b"[..], 1, &b""[..]));
-        assert_eq!(parts[2], (Space::Flash, &b"a"[..], 0, &b"two"[..]));
+        assert_eq!(parts[0], (Space::User, &b"a"[..], "w", &b"one"[..]));
+        assert_eq!(parts[1], (Space::User, &b"b"[..], "old", &b""[..]));
+        assert_eq!(parts[2], (Space::Flash, &b"a"[..], "w", &b"two"[..]));
+    }
+
+    #[test]
+    fn a_table_that_was_built_is_the_one_that_parsing_gives() {
+        let (payload, built) = built();
+        let Frame::Session(parsed) = Frame::parse(&payload, &KEY).unwrap() else { panic!() };
+        assert_eq!(built, parsed);
     }
 
     /// If this fails, stored sessions have become unreadable.

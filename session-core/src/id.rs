@@ -3,7 +3,7 @@
 use std::fmt;
 
 use data_encoding::{Encoding, Specification};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Error, ErrorKind, Operation, Random, Result};
@@ -37,7 +37,18 @@ static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
 /// # Ok::<(), session_core::Error>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct SessionId(Box<str>);
+pub struct SessionId(Arc<Secret>);
+
+/// The only copy of an id's text; clones share it.
+#[derive(PartialEq, Eq)]
+struct Secret([u8; TEXT_LEN]);
+
+impl SessionId {
+    /// Moves the text to where it stays until it is wiped.
+    fn keep(text: &[u8; TEXT_LEN]) -> Self {
+        Self(Arc::new(Secret(*text)))
+    }
+}
 
 impl SessionId {
     /// Draws a new id.
@@ -48,7 +59,9 @@ impl SessionId {
     pub fn generate(random: &dyn Random) -> Result<Self> {
         let mut bytes = Zeroizing::new([0_u8; RANDOM_BYTES]);
         random.fill(bytes.as_mut())?;
-        Ok(Self(BASE32.encode(bytes.as_ref()).into_boxed_str()))
+        let mut text = Zeroizing::new([0_u8; TEXT_LEN]);
+        BASE32.encode_mut(bytes.as_ref(), text.as_mut());
+        Ok(Self::keep(&text))
     }
 
     /// Accepts the text of an id that [`generate`](Self::generate) can have made.
@@ -58,20 +71,24 @@ impl SessionId {
     /// [`ErrorKind::InvalidId`] for any other text: wrong length, upper case,
     /// padding, blanks. The error does not repeat the text.
     pub fn parse(text: &str) -> Result<Self> {
-        let canonical = text.len() == TEXT_LEN
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7'));
-        if canonical {
-            Ok(Self(text.into()))
-        } else {
-            let message = "a session id is 32 characters of a-z and 2-7";
-            Err(Error::new(ErrorKind::InvalidId, Operation::Id, message))
+        // Without a branch per byte, so that the compiler takes many at a time.
+        let symbol = |byte: u8| byte.is_ascii_lowercase() | matches!(byte, b'2'..=b'7');
+        match <&[u8; TEXT_LEN]>::try_from(text.as_bytes()) {
+            Ok(text) if text.iter().fold(true, |all, &byte| all & symbol(byte)) => {
+                Ok(Self::keep(text))
+            }
+            _ => {
+                let message = "a session id is 32 characters of a-z and 2-7";
+                Err(Error::new(ErrorKind::InvalidId, Operation::Id, message))
+            }
         }
     }
 
     /// Returns the secret itself, for the cookie and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        // Always ASCII: nothing else is kept.
+        std::str::from_utf8(&self.0.0).unwrap_or_default()
     }
 }
 
@@ -81,7 +98,7 @@ impl fmt::Debug for SessionId {
     }
 }
 
-impl Drop for SessionId {
+impl Drop for Secret {
     fn drop(&mut self) {
         self.0.zeroize();
     }

@@ -2,25 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::changes::{Changes, Log, Space};
-use crate::frame::{Builder, Frame, Meta, Slot, Table};
+use crate::frame::{Builder, Meta, Slot, Table};
 use crate::{Error, ErrorKind, Operation, Owner, Result, Serializers, SessionKey, Value};
 
-/// A stored session whose values are decoded only when they are asked for.
+/// A stored session, or one that is ready to be stored, whose values are decoded
+/// only when they are asked for.
 #[derive(Clone)]
 pub(crate) struct Record {
     payload: Bytes,
-    table: Arc<Table>,
-}
-
-/// A payload that is ready to be written, and what it says about the session.
-pub(crate) struct Draft {
-    pub(crate) payload: Bytes,
-    pub(crate) meta: Meta,
+    table: Table,
 }
 
 /// What a record is made with.
@@ -32,23 +26,11 @@ pub(crate) struct Making<'a> {
 }
 
 impl Record {
-    pub(crate) fn new(payload: Bytes, table: Table) -> Self {
-        Self { payload, table: Arc::new(table) }
+    pub(crate) const fn new(payload: Bytes, table: Table) -> Self {
+        Self { payload, table }
     }
 
-    /// Takes a payload apart that was just put together.
-    pub(crate) fn parse(payload: Bytes, key: &SessionKey) -> Result<Self> {
-        match Frame::parse(&payload, key)? {
-            Frame::Session(table) => Ok(Self::new(payload, table)),
-            Frame::Pointer(_) => Err(Error::new(
-                ErrorKind::Internal,
-                Operation::Decode,
-                "a pointer stands where a session was written",
-            )),
-        }
-    }
-
-    pub(crate) fn meta(&self) -> &Meta {
+    pub(crate) const fn meta(&self) -> &Meta {
         &self.table.meta
     }
 
@@ -85,7 +67,7 @@ impl Record {
     }
 
     fn serializer(&self, slot: &Slot) -> &str {
-        &self.table.serializers[usize::from(slot.serializer)]
+        self.table.serializer(slot, &self.payload)
     }
 
     fn decode(&self, slot: &Slot, serializers: &Serializers) -> Result<Value> {
@@ -94,7 +76,12 @@ impl Record {
 
     /// Copies an untouched value byte for byte, unless another serializer wrote
     /// it and it can be turned into what this program writes.
-    fn copy(&self, slot: &Slot, to: &mut Builder, serializers: &Serializers) -> Result<()> {
+    fn copy<'a>(
+        &'a self,
+        slot: &Slot,
+        to: &mut Builder<'a>,
+        serializers: &Serializers,
+    ) -> Result<()> {
         let name = slot.name(&self.payload);
         let written_with = self.serializer(slot);
         let writer = serializers.writer();
@@ -122,19 +109,19 @@ impl fmt::Debug for Record {
 
 impl Making<'_> {
     /// Replays `changes` on `base`. `None` if that makes no difference.
-    pub(crate) fn changed(&self, base: &Record, changes: &Changes) -> Result<Option<Draft>> {
+    pub(crate) fn changed(&self, base: &Record, changes: &Changes) -> Result<Option<Record>> {
         self.make(Some(base), base.meta().clone(), changes, false)
     }
 
     /// Replays `changes` on `base`, even if that makes no difference: the record
     /// goes to another key.
-    pub(crate) fn moved(&self, base: &Record, changes: &Changes) -> Result<Draft> {
+    pub(crate) fn moved(&self, base: &Record, changes: &Changes) -> Result<Record> {
         let draft = self.make(Some(base), base.meta().clone(), changes, true)?;
         draft.ok_or_else(|| Error::new(ErrorKind::Internal, Operation::Encode, "no draft was made"))
     }
 
     /// Makes the first record of a session. `None` if there is nothing to store.
-    pub(crate) fn first(&self, meta: Meta, changes: &Changes) -> Result<Option<Draft>> {
+    pub(crate) fn first(&self, meta: Meta, changes: &Changes) -> Result<Option<Record>> {
         self.make(None, meta, changes, false)
     }
 
@@ -144,7 +131,7 @@ impl Making<'_> {
         mut meta: Meta,
         changes: &Changes,
         always: bool,
-    ) -> Result<Option<Draft>> {
+    ) -> Result<Option<Record>> {
         let like = base.map_or(0, |base| base.payload.len());
         let writer = self.serializers.writer();
         let mut builder = Builder::new(writer.name(), self.max_bytes, like);
@@ -161,14 +148,15 @@ impl Making<'_> {
         if needless {
             return Ok(None);
         }
-        Ok(Some(Draft { payload: builder.finish(&meta, self.key)?, meta }))
+        let (payload, table) = builder.finish(meta, self.key)?;
+        Ok(Some(Record::new(payload, table)))
     }
 
     /// Adds the entries of one space in order. Returns whether any differs from `base`.
-    fn fill(
+    fn fill<'a>(
         &self,
-        to: &mut Builder,
-        base: Option<&Record>,
+        to: &mut Builder<'a>,
+        base: Option<&'a Record>,
         changes: &Changes,
         space: Space,
     ) -> Result<bool> {
@@ -208,7 +196,7 @@ impl Making<'_> {
     /// Adds what one log makes of the stored value. Returns whether it differs.
     fn replay(
         &self,
-        to: &mut Builder,
+        to: &mut Builder<'_>,
         space: Space,
         name: &str,
         log: &Log,

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CACHE_CONTROL, COOKIE, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, Entry, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pin_project_lite::pin_project;
 use session_core::{BoxFuture, CookieAction, Error, Result, Save, Shielded};
@@ -96,6 +97,10 @@ fn begin<B>(lazy: &LazySession, response: &Response<B>) -> Option<Saving> {
 fn finish<B>(lazy: &LazySession, mut response: Response<B>) -> Response<SessionBody<B>> {
     let Some(session) = lazy.loaded() else { return response.map(SessionBody::plain) };
     lazy.tell(&session.cookie(), response.headers_mut());
+    // What nobody else holds can no longer change.
+    if Arc::strong_count(&lazy.0) == 1 && !session.is_shared() {
+        return response.map(SessionBody::plain);
+    }
     let session = Session::clone(session);
     response.map(|body| SessionBody::watched(body, session))
 }
@@ -117,26 +122,36 @@ fn refuse<B>(lazy: &LazySession, err: &Error) -> Response<SessionBody<B>> {
 ///
 /// A `Cache-Control` that the handler has set stays.
 pub(crate) fn mark_private(headers: &mut HeaderMap, varies: &HeaderName, action: &CookieAction) {
-    let listed = headers.get_all(VARY).iter().any(|field| {
-        field.as_bytes().split(|byte| *byte == b',').any(|name| {
-            let name = name.trim_ascii();
-            name == b"*" || name.eq_ignore_ascii_case(varies.as_str().as_bytes())
-        })
-    });
-    if !listed {
-        let value = if *varies == COOKIE {
+    let value = || {
+        if *varies == COOKIE {
             HeaderValue::from_static("Cookie")
         } else {
             HeaderValue::from_name(varies.clone())
-        };
-        headers.append(VARY, value);
+        }
+    };
+    match headers.entry(VARY) {
+        Entry::Vacant(entry) => {
+            entry.insert(value());
+        }
+        Entry::Occupied(mut entry) => {
+            if !entry.iter().any(|field| lists(field, varies)) {
+                entry.append(value());
+            }
+        }
     }
-    if !headers.contains_key(CACHE_CONTROL) {
+    headers.entry(CACHE_CONTROL).or_insert_with(|| {
         // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
-        let rule = match action {
+        HeaderValue::from_static(match action {
             CookieAction::Keep => "private, no-cache",
             _ => "no-store",
-        };
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(rule));
-    }
+        })
+    });
+}
+
+/// Whether a `Vary` field lists a header, or all of them.
+fn lists(field: &HeaderValue, header: &HeaderName) -> bool {
+    field.as_bytes().split(|byte| *byte == b',').any(|name| {
+        let name = name.trim_ascii();
+        name == b"*" || name.eq_ignore_ascii_case(header.as_str().as_bytes())
+    })
 }

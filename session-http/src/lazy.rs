@@ -1,11 +1,11 @@
 //! A request's session before anyone has asked for it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Extensions, HeaderValue, Request};
 use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Result};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::layer::Settings;
 use crate::{Session, Transport};
@@ -24,7 +24,9 @@ pub(crate) struct Lazy {
     pub(crate) https: bool,
     /// Whether the request's path lies below the cookie's.
     covered: bool,
-    loaded: OnceCell<Session>,
+    loaded: OnceLock<Session>,
+    /// One load at a time.
+    loading: Mutex<()>,
 }
 
 /// The header fields of the transport that a request uses.
@@ -46,7 +48,8 @@ impl LazySession {
             presented,
             https: is_https(request, settings.trust_proxy),
             covered: path == "/" || settings.cookies.config.covers(request.uri().path()),
-            loaded: OnceCell::new(),
+            loaded: OnceLock::new(),
+            loading: Mutex::new(()),
             settings: Arc::clone(settings),
         }))
     }
@@ -77,7 +80,21 @@ impl LazySession {
             let message = "the request lies outside of the session cookie's path";
             return Err(Error::new(ErrorKind::Unsupported, Operation::Read, message));
         }
-        self.0.loaded.get_or_try_init(|| self.0.load(access)).await.cloned()
+        if let Some(session) = self.loaded() {
+            return Ok(session.clone());
+        }
+        let turn = match self.0.loading.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => self.0.loading.lock().await,
+        };
+        if let Some(session) = self.loaded() {
+            return Ok(session.clone());
+        }
+        let session = self.0.load(access).await?;
+        // Nobody else has set it: this was our turn.
+        let session = self.0.loaded.get_or_init(|| session).clone();
+        drop(turn);
+        Ok(session)
     }
 
     /// Returns the session if it is loaded.

@@ -1,5 +1,6 @@
 //! Puts a manager together.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,13 +15,13 @@ use crate::{
 pub struct ManagerBuilder(Core);
 
 impl ManagerBuilder {
-    pub(super) fn new(handler: Arc<dyn SessionHandler>) -> Self {
+    pub(super) fn new(handler: impl SessionHandler) -> Self {
         #[cfg(feature = "rt")]
         let runtime: Option<Arc<dyn Runtime>> = Some(Arc::new(crate::TokioRuntime));
         #[cfg(not(feature = "rt"))]
         let runtime = None;
         Self(Core {
-            handler,
+            handler: share(handler),
             policy: Policy::default(),
             serializers: Serializers::default(),
             clock: Arc::new(SystemClock),
@@ -108,5 +109,14 @@ impl ManagerBuilder {
 impl fmt::Debug for ManagerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagerBuilder").field("policy", &self.0.policy).finish_non_exhaustive()
+    }
+}
+
+/// Shares a handler. One that is shared already is taken as it is: every wrapper
+/// boxes a future of its own for each call.
+fn share(handler: impl SessionHandler) -> Arc<dyn SessionHandler> {
+    match (&handler as &dyn Any).downcast_ref::<Arc<dyn SessionHandler>>() {
+        Some(shared) => Arc::clone(shared),
+        None => Arc::new(handler),
     }
 }

@@ -1,10 +1,12 @@
 //! What happens to a session when it is saved.
 
+use std::sync::Arc;
+
 use super::Core;
-use super::load::Found;
+use super::load::{Found, rare};
 use crate::changes::Changes;
 use crate::frame::Meta;
-use crate::record::{Draft, Making, Record};
+use crate::record::{Making, Record};
 use crate::session::state::{Current, idle, set_cookie};
 use crate::{
     Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
@@ -19,7 +21,7 @@ const MAX_CONFLICTS: u32 = 64;
 
 /// What one save works with.
 pub(super) struct Work {
-    pub(super) changes: Changes,
+    pub(super) changes: Arc<Changes>,
     pub(super) fence: Option<FencingToken>,
 }
 
@@ -28,7 +30,7 @@ pub(super) enum Saved {
     /// There was nothing to write.
     Unchanged,
     /// The store has this now.
-    Written(Current),
+    Written(Arc<Current>),
     /// It was given a lifetime that is over, and so was ended.
     Ended,
 }
@@ -52,7 +54,10 @@ impl From<Error> for Failure {
 impl Session {
     /// Saves, one save at a time.
     pub(crate) async fn commit(&self, save: Save) -> Result<()> {
-        let turn = self.0.saving.lock().await;
+        let turn = match self.0.saving.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => self.0.saving.lock().await,
+        };
         let result = self.commit_once(save).await;
         drop(turn);
         let lock = {
@@ -60,7 +65,7 @@ impl Session {
             if state.sealed { state.lock.take() } else { None }
         };
         if let Some(lock) = lock {
-            self.0.core.unlock(lock).await;
+            rare(self.0.core.unlock(lock)).await;
         }
         result
     }
@@ -73,16 +78,16 @@ impl Session {
             if save == Save::Endings {
                 state.changes = Changes::default();
             }
-            let changes = std::mem::take(&mut state.changes);
-            state.saving = Some(changes.clone());
+            let changes = Arc::new(std::mem::take(&mut state.changes));
+            state.saving = Some(Arc::clone(&changes));
             let fence = state.lock.as_ref().map(|lock| lock.token);
             let regenerate = std::mem::take(&mut state.regenerate);
             (state.current.clone(), Work { changes, fence }, regenerate)
         };
         let result = match &current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
-            None => core.create(&work).await,
-            Some(current) if regenerate => core.regenerate(current, &work).await,
+            None => rare(core.create(&work)).await,
+            Some(current) if regenerate => rare(core.regenerate(current, &work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
             Some(current) => core.change(current, &work).await,
         };
@@ -98,7 +103,7 @@ impl Session {
     async fn end_doomed(&self) -> Result<()> {
         loop {
             let Some(doomed) = self.state().doomed.first().cloned() else { return Ok(()) };
-            self.0.core.end(&doomed).await?;
+            rare(self.0.core.end(&doomed)).await?;
             self.state().doomed.remove(0);
         }
     }
@@ -108,7 +113,7 @@ impl Session {
         &self,
         result: Result<Saved, Failure>,
         work: &Work,
-        before: Option<&Current>,
+        before: Option<&Arc<Current>>,
         regenerate: bool,
     ) -> Result<()> {
         let core = &self.0.core;
@@ -152,7 +157,7 @@ impl Session {
             Err(Failure::Error(err)) => {
                 // Keep what was not saved, below what came after, for another try.
                 let later = std::mem::take(&mut state.changes);
-                state.changes = saving.unwrap_or_default();
+                state.changes = saving.map(Arc::unwrap_or_clone).unwrap_or_default();
                 state.changes.then(later);
                 state.regenerate |= regenerate;
                 Err(err)
@@ -174,7 +179,7 @@ impl Session {
             Ok(true) => {
                 core.observe(&Event::Touched);
                 if let Some(current) = &mut self.state().current {
-                    current.expires = Some(core.now().after(idle));
+                    Arc::make_mut(current).expires = Some(core.now().after(idle));
                 }
             }
             Ok(false) => core.observe(&Event::SavedTooLate),
@@ -214,16 +219,11 @@ impl Core {
         id: &SessionId,
         key: &SessionKey,
         version: Version,
-        draft: &Draft,
+        record: Record,
         options: &WriteOptions,
-    ) -> Result<Current> {
-        Ok(Current {
-            id: id.clone(),
-            key: *key,
-            version,
-            record: Record::parse(draft.payload.clone(), key)?,
-            expires: Some(self.now().after(options.lifetime())),
-        })
+    ) -> Arc<Current> {
+        let expires = Some(self.now().after(options.lifetime()));
+        Arc::new(Current { id: id.clone(), key: *key, version, record, expires })
     }
 
     /// Stores a session for the first time, under an id that nobody had before.
@@ -243,16 +243,20 @@ impl Core {
             let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
-            let options = self.options(WriteMode::Create, &draft.meta, work.fence);
+            let options = self.options(WriteMode::Create, draft.meta(), work.fence);
             if options.lifetime().is_zero() {
                 return Ok(Saved::Unchanged);
             }
-            self.refuse_excess(work, &draft.meta, &key).await?;
-            match self.write(&key, draft.payload.clone(), &options).await {
+            if self.policy.per_owner.is_some() {
+                rare(self.refuse_excess(work, draft.meta(), &key)).await?;
+            }
+            match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Created);
-                    self.evict_excess(work, &draft.meta, &key).await;
-                    return Ok(Saved::Written(self.written(&id, &key, version, &draft, &options)?));
+                    if self.policy.per_owner.is_some() {
+                        rare(self.evict_excess(work, draft.meta(), &key)).await;
+                    }
+                    return Ok(Saved::Written(self.written(&id, &key, version, draft, &options)));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -262,8 +266,8 @@ impl Core {
     }
 
     /// Writes what was changed, replayed on whatever is there by then.
-    async fn change(&self, current: &Current, work: &Work) -> Result<Saved, Failure> {
-        let mut base = current.clone();
+    async fn change(&self, current: &Arc<Current>, work: &Work) -> Result<Saved, Failure> {
+        let mut base = Arc::clone(current);
         let mut conflicts = 0;
         let mut turn = None;
         loop {
@@ -271,29 +275,33 @@ impl Core {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
-            let options = self.options(mode, &draft.meta, work.fence);
+            let options = self.options(mode, draft.meta(), work.fence);
             if options.lifetime().is_zero() {
                 let doomed = crate::session::state::Doomed {
                     key: base.key,
                     version: Some(base.version.clone()),
                 };
-                self.end(&doomed).await?;
+                rare(self.end(&doomed)).await?;
                 return Ok(Saved::Ended);
             }
-            self.refuse_excess(work, &draft.meta, &base.key).await?;
-            match self.write(&base.key, draft.payload.clone(), &options).await {
+            if self.policy.per_owner.is_some() {
+                rare(self.refuse_excess(work, draft.meta(), &base.key)).await?;
+            }
+            match self.write(&base.key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Saved { conflicts });
-                    self.evict_excess(work, &draft.meta, &base.key).await;
-                    let written = self.written(&base.id, &base.key, version, &draft, &options)?;
+                    if self.policy.per_owner.is_some() {
+                        rare(self.evict_excess(work, draft.meta(), &base.key)).await;
+                    }
+                    let written = self.written(&base.id, &base.key, version, draft, &options);
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::Conflict => {
                     conflicts += 1;
                     if turn.is_none() && work.fence.is_none() {
-                        turn = Some(self.stand_in_line(&base.key).await?);
+                        turn = Some(rare(self.stand_in_line(&base.key)).await?);
                     }
-                    self.catch_up(&mut base, conflicts, err).await?;
+                    rare(self.catch_up(&mut base, conflicts, err)).await?;
                 }
                 Err(err) => return Err(err.into()),
             }
@@ -312,7 +320,7 @@ impl Core {
     /// After a conflict, takes in what somebody else has written, as the policy has it.
     pub(super) async fn catch_up(
         &self,
-        base: &mut Current,
+        base: &mut Arc<Current>,
         conflicts: u32,
         conflict: Error,
     ) -> Result<(), Failure> {
@@ -327,7 +335,9 @@ impl Core {
         match self.policy.conflict {
             Conflict::Merge => *base = fresh,
             Conflict::Strict => return Err(conflict.into()),
-            Conflict::LastWriteWins => base.version = fresh.version,
+            Conflict::LastWriteWins => {
+                Arc::make_mut(base).version.clone_from(&fresh.version);
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! From the ids that a client presents to its session.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub enum Access {
 /// What the store has under a key.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Live(Current),
+    Live(Arc<Current>),
     Pointer(Pointer),
     Expired,
     Nothing,
@@ -57,7 +59,7 @@ impl Core {
                 Err(err) => match self.degrade(err, id) {
                     Ok(next) => next,
                     Err(err) => {
-                        self.release(state).await;
+                        rare(self.release(state)).await;
                         return Err(err);
                     }
                 },
@@ -66,8 +68,8 @@ impl Core {
                 // Two sessions claim the client: believing the first would let
                 // whoever can plant a cookie choose.
                 self.observe(&Event::Ambiguous);
-                self.release(state).await;
-                self.release(next).await;
+                rare(self.release(state)).await;
+                rare(self.release(next)).await;
                 return Ok(State::new(Status::Unknown, true));
             }
             if state.current.is_none() && (next.current.is_some() || state.pointer.is_none()) {
@@ -92,7 +94,7 @@ impl Core {
         let key = SessionKey::of(id);
         let lock = match &self.policy.exclusive {
             Some(exclusive) if access == Access::ReadWrite => {
-                Some(self.lock(&key, exclusive).await?)
+                Some(rare(self.lock(&key, exclusive)).await?)
             }
             _ => None,
         };
@@ -107,10 +109,10 @@ impl Core {
             return Ok(state);
         }
         if let Some(lock) = lock {
-            self.unlock(lock).await;
+            rare(self.unlock(lock)).await;
         }
         match found? {
-            Found::Pointer(pointer) => self.moved(id, key, pointer).await,
+            Found::Pointer(pointer) => rare(self.moved(id, key, pointer)).await,
             Found::Expired => Ok(State::new(Status::Expired, true)),
             Found::Live(_) | Found::Nothing => Ok(State::new(Status::Unknown, true)),
         }
@@ -145,7 +147,7 @@ impl Core {
         &self,
         id: &SessionId,
         key: &SessionKey,
-    ) -> Result<Option<Current>> {
+    ) -> Result<Option<Arc<Current>>> {
         match self.find(id, key).await? {
             Found::Live(current) => Ok(Some(current)),
             _ => Ok(None),
@@ -163,13 +165,13 @@ impl Core {
                     return Ok(Found::Expired);
                 }
                 let Stored { payload, version, remaining } = stored;
-                Ok(Found::Live(Current {
+                Ok(Found::Live(Arc::new(Current {
                     id: id.clone(),
                     key: *key,
                     version,
                     record: Record::new(payload, table),
                     expires: remaining.map(|remaining| now.after(remaining)),
-                }))
+                })))
             }
             Err(err) => self.damaged(err),
         }
@@ -208,6 +210,14 @@ impl Core {
         state.read_only = Some(ReadOnly::Degraded);
         Ok(state)
     }
+}
+
+/// Boxes a future that most requests never make, so that theirs, which would hold
+/// room for it, stay small.
+pub(super) fn rare<'a, T>(
+    future: impl Future<Output = T> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    Box::pin(future)
 }
 
 /// Returns what is left until a moment, or `None` if there is no such moment.

@@ -53,7 +53,7 @@ impl SessionManager {
     /// Keeps sessions in `handler` under the default policy.
     #[must_use]
     pub fn new(handler: impl SessionHandler) -> Self {
-        ManagerBuilder::new(Arc::new(handler)).finish()
+        ManagerBuilder::new(handler).finish()
     }
 
     /// Chooses policy, serializer, clock and the rest.
@@ -68,7 +68,7 @@ impl SessionManager {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     pub fn builder(handler: impl SessionHandler) -> ManagerBuilder {
-        ManagerBuilder::new(Arc::new(handler))
+        ManagerBuilder::new(handler)
     }
 
     /// Returns a new session, for a visitor without an id. Costs no store call;

@@ -1,10 +1,12 @@
 //! Gives a session a new id.
 
+use std::sync::Arc;
+
 use super::Core;
 use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
 use crate::policy::POINTER_LIFE;
-use crate::record::Draft;
+use crate::record::Record;
 use crate::session::state::Current;
 use crate::{
     Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
@@ -15,7 +17,7 @@ struct New {
     id: SessionId,
     key: SessionKey,
     version: Version,
-    draft: Draft,
+    draft: Record,
     options: WriteOptions,
 }
 
@@ -28,10 +30,10 @@ impl Core {
     /// id is the only one.
     pub(super) async fn regenerate(
         &self,
-        current: &Current,
+        current: &Arc<Current>,
         work: &Work,
     ) -> Result<Saved, Failure> {
-        let mut old = current.clone();
+        let mut old = Arc::clone(current);
         let mut new = self.insert(&old, work).await?;
         let mut conflicts = 0;
         let mut turn = None;
@@ -61,14 +63,8 @@ impl Core {
             stale.forget(&old.key);
         }
         self.observe(&Event::Regenerated);
-        self.evict_excess(work, &new.draft.meta, &new.key).await;
-        Ok(Saved::Written(self.written(
-            &new.id,
-            &new.key,
-            new.version,
-            &new.draft,
-            &new.options,
-        )?))
+        self.evict_excess(work, new.draft.meta(), &new.key).await;
+        Ok(Saved::Written(self.written(&new.id, &new.key, new.version, new.draft, &new.options)))
     }
 
     async fn insert(&self, old: &Current, work: &Work) -> Result<New, Failure> {
@@ -76,8 +72,8 @@ impl Core {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
             let draft = self.making(&key).moved(&old.record, &work.changes)?;
-            let options = self.options(WriteMode::Create, &draft.meta, None);
-            match self.write(&key, draft.payload.clone(), &options).await {
+            let options = self.options(WriteMode::Create, draft.meta(), None);
+            match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => return Ok(New { id, key, version, draft, options }),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -103,8 +99,8 @@ impl Core {
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
         new.draft = self.making(&new.key).moved(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
-        new.options = self.options(mode, &new.draft.meta, None);
-        new.version = self.write(&new.key, new.draft.payload.clone(), &new.options).await?;
+        new.options = self.options(mode, new.draft.meta(), None);
+        new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;
         Ok(())
     }
 

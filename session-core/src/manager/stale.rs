@@ -1,7 +1,7 @@
 //! What the store said lately, for when it is down.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::session::state::Current;
@@ -17,7 +17,7 @@ pub(crate) struct StaleCache(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_key: HashMap<SessionKey, (Timestamp, Current)>,
+    by_key: HashMap<SessionKey, (Timestamp, Arc<Current>)>,
     bytes: usize,
 }
 
@@ -26,11 +26,11 @@ impl StaleCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn remember(&self, current: &Current, now: Timestamp) {
+    pub(crate) fn remember(&self, current: &Arc<Current>, now: Timestamp) {
         let mut entries = self.lock();
         entries.remove(&current.key);
         entries.bytes += current.record.payload().len();
-        entries.by_key.insert(current.key, (now, current.clone()));
+        entries.by_key.insert(current.key, (now, Arc::clone(current)));
         if entries.bytes > MAX_BYTES {
             entries.drop_older_half();
         }
@@ -50,12 +50,12 @@ impl StaleCache {
         key: &SessionKey,
         max_age: Duration,
         now: Timestamp,
-    ) -> Option<Current> {
+    ) -> Option<Arc<Current>> {
         let entries = self.lock();
         let (seen, current) = entries.by_key.get(key)?;
         let fresh = now.since(*seen) <= max_age;
         let lives = current.expires.is_none_or(|expires| now < expires);
-        (fresh && lives).then(|| current.clone())
+        (fresh && lives).then(|| Arc::clone(current))
     }
 }
 

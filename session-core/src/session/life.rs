@@ -1,5 +1,6 @@
 //! The life of a session: new ids, owners, lifetimes, and its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::{ReadOnly, idle};
@@ -301,7 +302,14 @@ impl Session {
     /// session that was to be destroyed is forgotten by the client in any case.
     #[must_use]
     pub fn cookie(&self) -> CookieAction {
-        self.state().cookie(&self.0.core.policy, self.0.core.now())
+        self.state().cookie(&self.0.core.policy, || self.0.core.now())
+    }
+
+    /// Whether there are other clones of this session. Without any, only the
+    /// caller can still change it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// Whether there are changes that nobody has saved yet.

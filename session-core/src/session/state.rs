@@ -1,5 +1,6 @@
 //! What a session handle knows, behind its mutex.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::changes::Changes;
@@ -18,11 +19,11 @@ pub(crate) struct State {
     /// Whether the client sent a well-formed id.
     pub(crate) presented: bool,
     /// The stored session that the handle stands for, if there is one.
-    pub(crate) current: Option<Current>,
+    pub(crate) current: Option<Arc<Current>>,
     /// The old key under which a pointer was found: enough to end the session.
     pub(crate) pointer: Option<SessionKey>,
     /// What is being saved at this moment.
-    pub(crate) saving: Option<Changes>,
+    pub(crate) saving: Option<Arc<Changes>>,
     /// What was changed and is not being saved yet.
     pub(crate) changes: Changes,
     /// Whether a new id was asked for.
@@ -121,7 +122,7 @@ impl State {
     pub(crate) fn view<'a>(&'a self, serializers: &'a Serializers) -> View<'a> {
         View {
             base: self.current.as_ref().map(|current| &current.record),
-            saving: self.saving.as_ref(),
+            saving: self.saving.as_deref(),
             changes: &self.changes,
             serializers,
         }
@@ -135,8 +136,9 @@ impl State {
         let current = self.current.take();
         if let Some(key) = self.pointer.take() {
             self.doomed.push(Doomed { key, version: None });
-        } else if let Some(Current { key, version, .. }) = current {
-            self.doomed.push(Doomed { key, version: Some(version) });
+        } else if let Some(current) = current {
+            let version = Some(current.version.clone());
+            self.doomed.push(Doomed { key: current.key, version });
         }
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
@@ -181,14 +183,14 @@ impl State {
     }
 
     /// Decides what the client has to be told, now that all is saved.
-    pub(crate) fn cookie(&self, policy: &Policy, now: Timestamp) -> CookieAction {
+    pub(crate) fn cookie(&self, policy: &Policy, now: impl FnOnce() -> Timestamp) -> CookieAction {
         match &self.current {
             Some(current)
                 if policy.rolling
                     && self.read_only.is_none()
                     && self.cookie == CookieAction::Keep =>
             {
-                set_cookie(current, policy, now)
+                set_cookie(current, policy, now())
             }
             _ => self.cookie.clone(),
         }

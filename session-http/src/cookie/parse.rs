@@ -32,13 +32,7 @@ impl Cookies {
             .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
             .take(MAX_COOKIES);
         for pair in pairs {
-            let pair = pair.trim_ascii();
-            if !pair.starts_with(self.config.name.as_bytes()) {
-                continue;
-            }
-            let Some(id) = std::str::from_utf8(pair).ok().and_then(|pair| self.id(pair)) else {
-                continue;
-            };
+            let Some(id) = self.value(pair).and_then(|value| self.id(value)) else { continue };
             if !ids.contains(&id) {
                 ids.push(id);
                 if ids.len() == MAX_IDS {
@@ -49,16 +43,20 @@ impl Cookies {
         ids
     }
 
-    fn id(&self, pair: &str) -> Option<SessionId> {
-        let cookie = cookie::Cookie::parse(pair).ok()?;
-        if cookie.name() != self.config.name {
-            return None;
-        }
+    /// Returns the value of a pair under our name. Blanks around name and value
+    /// do not count (RFC 6265bis, 5.7).
+    fn value<'a>(&self, pair: &'a [u8]) -> Option<&'a str> {
+        let rest = pair.trim_ascii_start().strip_prefix(self.config.name.as_bytes())?;
+        let value = rest.trim_ascii_start().strip_prefix(b"=")?;
+        std::str::from_utf8(value.trim_ascii()).ok()
+    }
+
+    fn id(&self, value: &str) -> Option<SessionId> {
         #[cfg(feature = "signed")]
         if let Some(keys) = &self.keys {
-            return keys.open(&self.config.name, cookie.value());
+            return keys.open(&self.config.name, value);
         }
-        SessionId::parse(cookie.value()).ok()
+        SessionId::parse(value).ok()
     }
 }
 

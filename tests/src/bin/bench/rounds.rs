@@ -1,0 +1,88 @@
+//! What is measured in which order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::contender::{Contender, Operation};
+use crate::load::{self, Sample};
+use crate::process::{self, Server};
+use crate::{Failure, instructions};
+
+/// What to measure.
+pub(crate) struct Plan {
+    pub(crate) dir: PathBuf,
+    pub(crate) only: String,
+    pub(crate) rounds: usize,
+    pub(crate) length: Duration,
+    pub(crate) connections: usize,
+}
+
+/// What was measured of one operation of one server.
+pub(crate) struct Row {
+    pub(crate) contender: Contender,
+    pub(crate) operation: Operation,
+    pub(crate) instructions: u64,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl Plan {
+    /// Returns a row for every operation of every server, without measurements.
+    fn rows(&self) -> Vec<Row> {
+        let all = Contender::ALL.into_iter().flat_map(|contender| {
+            contender.operations().iter().map(move |&operation| (contender, operation))
+        });
+        all.filter(|(contender, operation)| {
+            format!("{}/{}", contender.name(), operation.name()).contains(&self.only)
+        })
+        .map(|(contender, operation)| Row {
+            contender,
+            operation,
+            instructions: 0,
+            samples: Vec::new(),
+        })
+        .collect()
+    }
+
+    /// Measures everything.
+    pub(crate) async fn measure(&self) -> Result<Vec<Row>, Failure> {
+        let mut rows = self.rows();
+        for row in &mut rows {
+            eprintln!("instructions: {}/{}", row.contender.name(), row.operation.name());
+            row.instructions = instructions::count(row.contender, row.operation, &self.dir).await?;
+        }
+        if self.rounds > 0 {
+            self.load(&mut rows).await?;
+        }
+        Ok(rows)
+    }
+
+    /// Lets all servers run from the first round to the last, and asks one at a
+    /// time, in another order every round.
+    async fn load(&self, rows: &mut [Row]) -> Result<(), Failure> {
+        process::stay_on(process::last_cpu())?;
+        let mut servers: Vec<(Contender, Server)> = Vec::new();
+        for row in &*rows {
+            if servers.iter().all(|(known, _)| *known != row.contender) {
+                let server = Server::start(row.contender, &self.dir, Some(0), &[])?;
+                servers.push((row.contender, server));
+            }
+        }
+        for round in 1..=self.rounds {
+            eprintln!("round {round} of {}", self.rounds);
+            let mut order: Vec<_> = (0..rows.len()).collect();
+            fastrand::shuffle(&mut order);
+            for at in order {
+                let row = &mut rows[at];
+                let server = servers.iter().find(|(known, _)| *known == row.contender);
+                let addr = server.ok_or("a server is missing")?.1.addr;
+                let sample =
+                    load::measure(addr, row.operation, self.connections, self.length).await?;
+                row.samples.push(sample);
+            }
+        }
+        for (_, server) in servers {
+            server.end()?;
+        }
+        Ok(())
+    }
+}
