@@ -1,6 +1,5 @@
 //! What one request did to a session, replayable on a newer state of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +87,45 @@ impl Log {
     }
 }
 
+/// What was done to each key, sorted by name. A request changes few keys, so a
+/// list is enough.
+#[derive(Clone, Default)]
+pub(crate) struct Logs(Vec<(String, Log)>);
+
+impl Logs {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Log> {
+        self.find(name).ok().map(|at| &self.0[at].1)
+    }
+
+    /// Returns the log of a key, which may be new and empty.
+    fn of(&mut self, name: &str) -> &mut Log {
+        let at = self.find(name).unwrap_or_else(|at| {
+            self.0.insert(at, (name.to_owned(), Log::default()));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    fn remove(&mut self, name: &str) {
+        if let Ok(at) = self.find(name) {
+            self.0.remove(at);
+        }
+    }
+
+    /// Returns names and logs in the order of the names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Log)> {
+        self.0.iter().map(|(name, log)| (name.as_str(), log))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
+
 /// What one request did to a session.
 ///
 /// On a conflict the session is read again and the same changes are replayed on
@@ -96,8 +134,8 @@ impl Log {
 pub(crate) struct Changes {
     /// Whether everything that was there before was dropped first.
     cleared: bool,
-    user: BTreeMap<String, Log>,
-    flash: BTreeMap<String, Log>,
+    user: Logs,
+    flash: Logs,
     pub(crate) meta: MetaChanges,
 }
 
@@ -136,14 +174,14 @@ impl MetaChanges {
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.cleared && self.user.is_empty() && self.flash.is_empty() && self.meta.is_empty()
+        !self.cleared && self.user.0.is_empty() && self.flash.0.is_empty() && self.meta.is_empty()
     }
 
     pub(crate) const fn cleared(&self) -> bool {
         self.cleared
     }
 
-    pub(crate) const fn logs(&self, space: Space) -> &BTreeMap<String, Log> {
+    pub(crate) const fn logs(&self, space: Space) -> &Logs {
         match space {
             Space::User => &self.user,
             Space::Flash => &self.flash,
@@ -155,11 +193,7 @@ impl Changes {
     }
 
     pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {
-        let logs = self.logs_mut(space);
-        match logs.get_mut(name) {
-            Some(log) => log.add(op),
-            None => logs.entry(name.to_owned()).or_default().add(op),
-        }
+        self.logs_mut(space).of(name).add(op);
     }
 
     /// Forgets what was done to a key.
@@ -170,8 +204,8 @@ impl Changes {
     /// Drops all data; settings of the session stay.
     pub(crate) fn clear(&mut self) {
         self.cleared = true;
-        self.user.clear();
-        self.flash.clear();
+        self.user.0.clear();
+        self.flash.0.clear();
     }
 
     /// Adds what was done after this.
@@ -180,8 +214,8 @@ impl Changes {
             self.clear();
         }
         for (logs, later) in [(&mut self.user, later.user), (&mut self.flash, later.flash)] {
-            for (name, log) in later {
-                let known = logs.entry(name).or_default();
+            for (name, log) in later.0 {
+                let known = logs.of(&name);
                 log.0.into_iter().for_each(|op| known.add(op));
             }
         }
@@ -202,7 +236,7 @@ impl Changes {
         }
     }
 
-    const fn logs_mut(&mut self, space: Space) -> &mut BTreeMap<String, Log> {
+    const fn logs_mut(&mut self, space: Space) -> &mut Logs {
         match space {
             Space::User => &mut self.user,
             Space::Flash => &mut self.flash,
@@ -215,7 +249,7 @@ impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes")
             .field("cleared", &self.cleared)
-            .field("keys", &(self.user.len() + self.flash.len()))
+            .field("keys", &(self.user.0.len() + self.flash.0.len()))
             .finish_non_exhaustive()
     }
 }
@@ -262,7 +296,7 @@ mod tests {
         changes.add(Space::User, "n", Op::Increment(2));
         changes.add(Space::User, "n", Op::Increment(3));
         assert_eq!(after(&changes, "n", Some(Value::Int(100))), Some(Value::Int(6)));
-        assert_eq!(changes.user["n"].0.len(), 2);
+        assert_eq!(changes.user.get("n").unwrap().0.len(), 2);
     }
 
     #[test]

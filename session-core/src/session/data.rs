@@ -309,7 +309,8 @@ impl Session {
     /// When the session must not be changed.
     pub fn keep_flash(&self) -> Result<()> {
         self.change(|state| {
-            let taken: Vec<_> = state.changes.logs(Space::Flash).keys().cloned().collect();
+            let taken: Vec<_> =
+                state.changes.logs(Space::Flash).names().map(str::to_owned).collect();
             for name in taken {
                 let stored = state.current.as_ref();
                 if stored.is_some_and(|current| current.record.contains(Space::Flash, &name)) {
