@@ -200,7 +200,7 @@ impl Session {
             state.changes = crate::changes::Changes::default();
             state.regenerate = false;
             match &state.current {
-                Some(current) => current.clone(),
+                Some(current) => Arc::clone(current),
                 None => return Ok(()),
             }
         };
