@@ -57,33 +57,48 @@ impl fmt::Debug for Op {
     }
 }
 
-/// All that was done to one key, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Vec<Op>);
+/// All that was done to one key, in order: mostly one thing.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    first: Op,
+    more: Vec<Op>,
+}
 
 impl Log {
+    const fn new(op: Op) -> Self {
+        Self { first: op, more: Vec::new() }
+    }
+
     /// Adds one operation. What it overwrites is forgotten.
     fn add(&mut self, op: Op) {
         if op.overwrites() {
-            self.0.clear();
+            *self = Self::new(op);
+            return;
         }
-        if let (Some(Op::Increment(sum)), Op::Increment(by)) = (self.0.last_mut(), &op)
+        let last = self.more.last_mut().unwrap_or(&mut self.first);
+        if let (Op::Increment(sum), Op::Increment(by)) = (last, &op)
             && let Some(both) = sum.checked_add(*by)
         {
             *sum = both;
             return;
         }
-        self.0.push(op);
+        self.more.push(op);
     }
 
     /// Does it all to a value.
     pub(crate) fn apply(&self, value: Option<Value>) -> Result<Option<Value>> {
-        self.0.iter().try_fold(value, |value, op| op.apply(value))
+        let value = self.first.apply(value)?;
+        self.more.iter().try_fold(value, |value, op| op.apply(value))
+    }
+
+    /// Whether all that was done is to remove the value.
+    pub(crate) fn removes(&self) -> bool {
+        matches!(self.first, Op::Remove) && self.more.is_empty()
     }
 
     /// Whether the value before makes no difference.
-    pub(crate) fn overwrites(&self) -> bool {
-        self.0.first().is_some_and(Op::overwrites)
+    pub(crate) const fn overwrites(&self) -> bool {
+        self.first.overwrites()
     }
 }
 
@@ -101,18 +116,10 @@ impl Logs {
         self.find(name).ok().map(|at| &self.0[at].1)
     }
 
-    /// Returns the log of a key, which may be new and empty.
-    fn of(&mut self, name: &str) -> &mut Log {
-        let at = self.find(name).unwrap_or_else(|at| {
-            self.0.insert(at, (name.to_owned(), Log::default()));
-            at
-        });
-        &mut self.0[at].1
-    }
-
-    fn remove(&mut self, name: &str) {
-        if let Ok(at) = self.find(name) {
-            self.0.remove(at);
+    fn add(&mut self, name: &str, op: Op) {
+        match self.find(name) {
+            Ok(at) => self.0[at].1.add(op),
+            Err(at) => self.0.insert(at, (name.to_owned(), Log::new(op))),
         }
     }
 
@@ -162,6 +169,11 @@ impl MetaChanges {
             && !self.establish
     }
 
+    /// Whether they go with a change of privilege: a login or a logout.
+    pub(crate) const fn privilege(&self) -> bool {
+        self.owner.is_some() || self.authenticated.is_some()
+    }
+
     fn then(&mut self, later: Self) {
         self.owner = later.owner.or(self.owner.take());
         self.idle = later.idle.or(self.idle);
@@ -193,12 +205,12 @@ impl Changes {
     }
 
     pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {
-        self.logs_mut(space).of(name).add(op);
+        self.logs_mut(space).add(name, op);
     }
 
-    /// Forgets what was done to a key.
-    pub(crate) fn undo(&mut self, space: Space, name: &str) {
-        self.logs_mut(space).remove(name);
+    /// Forgets which values were removed.
+    pub(crate) fn undo_removals(&mut self, space: Space) {
+        self.logs_mut(space).0.retain(|(_, log)| !log.removes());
     }
 
     /// Drops all data; settings of the session stay.
@@ -215,8 +227,7 @@ impl Changes {
         }
         for (logs, later) in [(&mut self.user, later.user), (&mut self.flash, later.flash)] {
             for (name, log) in later.0 {
-                let known = logs.of(&name);
-                log.0.into_iter().for_each(|op| known.add(op));
+                std::iter::once(log.first).chain(log.more).for_each(|op| logs.add(&name, op));
             }
         }
         self.meta.then(later.meta);
@@ -296,7 +307,7 @@ mod tests {
         changes.add(Space::User, "n", Op::Increment(2));
         changes.add(Space::User, "n", Op::Increment(3));
         assert_eq!(after(&changes, "n", Some(Value::Int(100))), Some(Value::Int(6)));
-        assert_eq!(changes.user.get("n").unwrap().0.len(), 2);
+        assert_eq!(changes.user.get("n").unwrap().more.len(), 1);
     }
 
     #[test]

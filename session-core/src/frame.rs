@@ -39,7 +39,7 @@ const KEY_LEN: usize = 8;
 /// The longest name of a value, in bytes.
 pub(crate) const MAX_NAME: usize = 1024;
 /// The most names that any policy allows.
-const MAX_ENTRIES: usize = 1 << 16;
+pub(crate) const MAX_ENTRIES: usize = 1 << 16;
 /// The top bit of an entry tells the space, the rest the serializer.
 const FLASH: u8 = 0x80;
 
@@ -266,6 +266,10 @@ impl<'a> Builder<'a> {
         set(meta.persistent.is_some(), flag::PERSIST_SET);
         set(meta.persistent == Some(true), flag::PERSIST);
 
+        let mut names = std::iter::once(&self.writer).chain(&self.others);
+        if names.any(|name| name.len() > usize::from(u8::MAX)) {
+            return Err(too_large("a serializer's name has at most 255 bytes; shorten it"));
+        }
         let mut out = Vec::with_capacity(self.table.len() + self.values.len() + 128);
         header(&mut out, flags, key, meta.created);
         let idle = meta.idle.map(|idle| Timestamp::default().after(idle));

@@ -47,7 +47,8 @@ impl Gc {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] if the interval is zero or the manager has no runtime.
+    /// [`ErrorKind::InvalidConfig`] if the interval is zero, or the manager has no
+    /// runtime or is outside of it.
     pub fn spawn(sessions: &SessionManager, interval: Duration) -> Result<Self> {
         let invalid = |message| Error::new(ErrorKind::InvalidConfig, Operation::Gc, message);
         if interval.is_zero() {
@@ -59,7 +60,11 @@ impl Gc {
         let (stopped, stop) = watch::channel(false);
         if !sessions.handler().info().expires_natively {
             let task = run(sessions.clone(), Arc::clone(runtime), interval, stop);
-            runtime.spawn(Box::pin(task));
+            if !runtime.spawn(Box::pin(task)) {
+                return Err(invalid(
+                    "start to collect where the runtime runs, as inside of `main`",
+                ));
+            }
         }
         Ok(Self { stopped })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::frame::MAX_ENTRIES;
 use crate::{Error, ErrorKind, Operation, Result};
 
 /// The longest grace after a change of id, and the life of the pointer that
@@ -47,13 +48,15 @@ pub struct Policy {
     pub rolling: bool,
     /// The largest record in bytes. Default 1 MiB and 64 KiB; at most 4 MiB.
     pub max_bytes: usize,
-    /// The greatest number of keys in a session. Default 4,096.
+    /// The greatest number of keys in a session. Default 4,096; at most 65,536.
     pub max_keys: usize,
     /// What happens when two requests change one session. Default [`Conflict::Merge`].
     pub conflict: Conflict,
     /// How long after a change of id the old id still reads, so that requests
-    /// on their way do not fail. Default 0, at most 60 s. Keep 0 where
-    /// the change of id goes with a change of privilege.
+    /// on their way do not fail. Default 0, at most 60 s. There is none where a
+    /// new id goes with a change of privilege: with
+    /// [`authenticated`](crate::Session::authenticated),
+    /// [`bind`](crate::Session::bind) or [`unbind`](crate::Session::unbind) in the same save.
     pub grace: Duration,
     /// Whether one request at a time may use a session. Default no.
     pub exclusive: Option<Exclusive>,
@@ -122,6 +125,9 @@ impl Policy {
         }
         if self.max_bytes > MAX_BYTES {
             return invalid("`max_bytes` is at most 4 MiB");
+        }
+        if self.max_keys > MAX_ENTRIES {
+            return invalid("`max_keys` is at most 65,536");
         }
         if self.deadline.is_zero() {
             return invalid("`deadline` must be longer than nothing");
@@ -278,12 +284,13 @@ mod tests {
     fn impossible_settings_are_refused_by_name() {
         let secs = Duration::from_secs;
         type Break = fn(&mut Policy);
-        let breaks: [(&str, Break); 8] = [
+        let breaks: [(&str, Break); 9] = [
             ("idle", |p| p.idle = Duration::ZERO),
             ("absolute", |p| p.absolute = Some(Duration::ZERO)),
             ("touch_interval", |p| p.touch_interval = Some(p.idle)),
             ("grace", |p| p.grace = Duration::from_secs(61)),
             ("max_bytes", |p| p.max_bytes = 5 << 20),
+            ("max_keys", |p| p.max_keys = (1 << 16) + 1),
             ("deadline", |p| p.deadline = Duration::ZERO),
             ("owner", |p| p.per_owner = Some(OwnerLimit::new(0, Excess::Evict))),
             ("gc_divisor", |p| p.lottery = Some(Lottery::new(1, 0))),

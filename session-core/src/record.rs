@@ -38,6 +38,11 @@ impl Record {
         &self.payload
     }
 
+    /// Returns how much memory the record takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len() + self.table.slots.len() * size_of::<Slot>()
+    }
+
     fn slot(&self, space: Space, name: &str) -> Option<&Slot> {
         let slots = &self.table.slots;
         let wanted = (space, name.as_bytes());

@@ -17,14 +17,15 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Returns a future that is ready after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<()>;
 
-    /// Runs a task to its end, whatever happens to the caller.
-    fn spawn(&self, task: BoxFuture<()>);
+    /// Runs a task to its end, whatever happens to the caller. Returns `false`
+    /// if there is no place to run it; then the task is dropped.
+    fn spawn(&self, task: BoxFuture<()>) -> bool;
 }
 
 /// Timers and tasks of the tokio runtime that the caller runs in.
 ///
-/// Outside of a tokio runtime `spawn` drops the task and `sleep` panics, as
-/// tokio's own timer does.
+/// Outside of a tokio runtime `spawn` runs nothing and says so, and `sleep`
+/// panics, as tokio's own timer does.
 #[cfg(feature = "rt")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioRuntime;
@@ -35,9 +36,8 @@ impl Runtime for TokioRuntime {
         Box::pin(tokio::time::sleep(duration))
     }
 
-    fn spawn(&self, task: BoxFuture<()>) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(task);
-        }
+    fn spawn(&self, task: BoxFuture<()>) -> bool {
+        let runtime = tokio::runtime::Handle::try_current();
+        runtime.map(|runtime| runtime.spawn(task)).is_ok()
     }
 }

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod config;
+mod destroy;
 mod error;
 mod factory;
 mod handler;
@@ -15,6 +16,7 @@ mod save_path;
 mod shard;
 mod store;
 mod sweep;
+mod write;
 
 pub use config::{Durability, FileConfig};
 pub use factory::FileFactory;

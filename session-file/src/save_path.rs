@@ -107,13 +107,17 @@ impl SavePath {
 
 /// Makes a directory and those above it, for us alone.
 fn make(path: &Path, durable: bool) -> Result<(), Errno> {
-    match fs::mkdir(path, io::DIR_MODE) {
-        Ok(()) => fs::chmod(path, io::DIR_MODE)?,
-        Err(Errno::EXIST) => return Ok(()),
+    let made = match fs::mkdir(path, io::DIR_MODE) {
         Err(Errno::NOENT) => {
             make(path.parent().ok_or(Errno::NOENT)?, durable)?;
-            return make(path, durable);
+            // Once: there are directories, /proc for one, in which nothing can be made.
+            fs::mkdir(path, io::DIR_MODE)
         }
+        made => made,
+    };
+    match made {
+        Ok(()) => fs::chmod(path, io::DIR_MODE)?,
+        Err(Errno::EXIST) => return Ok(()),
         Err(errno) => return Err(errno),
     }
     if durable && let Some(parent) = path.parent() {
@@ -124,6 +128,10 @@ fn make(path: &Path, durable: bool) -> Result<(), Errno> {
 }
 
 fn refused(path: &Path, errno: Errno) -> Error {
+    if errno == Errno::NOENT {
+        let message = "the save path cannot be made there; name another one";
+        return error::new(ErrorKind::InvalidConfig, Operation::Open, message);
+    }
     if !matches!(errno, Errno::NOTDIR | Errno::LOOP) {
         return error::os(Operation::Open, errno);
     }

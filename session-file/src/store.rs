@@ -1,23 +1,18 @@
-//! The operations on one record. Everything here blocks.
+//! What the operations share, and reading. Everything here blocks.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
-use rustix::io::Errno;
-use session_core::{
-    Clock, Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp,
-    Version, WriteMode, WriteOptions,
-};
+use session_core::{Clock, Error, Operation, Result, SessionKey, Stored, Timestamp, Version};
 use tokio::sync::Semaphore;
 
 use crate::config::{Durability, FileConfig};
 use crate::error;
-use crate::io::{Head, Plain, Renames, Temp, Trouble, remove};
-use crate::layout::{self, OwnerHash};
-use crate::record::{Bad, Header, Lifetime, MAX_HEAD};
+use crate::io::{Head, Plain, Renames, Trouble};
+use crate::layout::{self};
+use crate::record::{Bad, Header, MAX_HEAD};
 use crate::save_path::SavePath;
 use crate::shard::{Shard, ShardLock};
 use crate::sweep::Position;
@@ -34,7 +29,7 @@ pub(crate) struct Store {
     pub(crate) slots: Semaphore,
     /// Where garbage collection goes on.
     pub(crate) swept: std::sync::Mutex<Position>,
-    renames: Renames,
+    pub(crate) renames: Renames,
     save_path: OnceLock<SavePath>,
 }
 
@@ -163,22 +158,6 @@ impl Store {
         Ok(Some(Stored::new(payload, version).with_remaining(lifetime.expires.since(now))))
     }
 
-    /// Writes a record as the options say.
-    pub(crate) fn write(
-        &self,
-        key: &SessionKey,
-        payload: &[u8],
-        options: &WriteOptions,
-    ) -> Result<Version> {
-        if options.mode == WriteMode::Create {
-            let op = Operation::Create;
-            return self.in_shard(op, key, |shard| self.write_in(shard, op, key, payload, options));
-        }
-        let op = Operation::Write;
-        let shard = self.shard(op, key)?.ok_or_else(gone)?;
-        self.write_in(&shard, op, key, payload, options)
-    }
-
     /// Works in the shard of a key, which is made if it is missing, and made
     /// again if somebody removes its directory meanwhile.
     pub(crate) fn in_shard<T>(
@@ -201,81 +180,6 @@ impl Store {
         }
     }
 
-    fn write_in(
-        &self,
-        shard: &Arc<Shard>,
-        op: Operation,
-        key: &SessionKey,
-        payload: &[u8],
-        options: &WriteOptions,
-    ) -> Result<Version> {
-        let fail = |errno| error::os(op, errno);
-        let lock = shard.lock().map_err(fail)?;
-        // After the lock, so that waiting for it cannot make an expired record
-        // look alive.
-        let now = self.now();
-        if let Some(fence) = options.fence
-            && self.grant(op, key, shard)?.is_none_or(|grant| grant.token != fence)
-        {
-            return Err(error::new(
-                ErrorKind::Locked,
-                op,
-                "the lock was lost; read the session again",
-            ));
-        }
-        // What cannot be read is not known to have expired, so its key is taken.
-        let unreadable = |err: Error| match (&options.mode, err.kind()) {
-            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
-            _ => err,
-        };
-        let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
-        let old = current.as_ref().map(|head| head.verify(key)).transpose();
-        let old = old.map_err(trouble(op)).map_err(unreadable)?;
-        let version = allow(&options.mode, old.as_ref(), now)?;
-
-        let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
-        let absolute = options.absolute.map_or(Timestamp::MAX, |absolute| now.after(absolute));
-        let mut header = Header::new(version, now.before(options.age), absolute, owner, payload);
-        header.pointer = options.pointer;
-        header.fence = options.fence.map_or(0, |fence| fence.0);
-        let lifetime = Lifetime { touched: now, expires: now.after(options.lifetime()) };
-        let mut head = [0; MAX_HEAD];
-        let len = header.encode(key, lifetime, &mut head);
-
-        let temp = if self.is_durable() {
-            Temp::flushed(shard.dir(), &head[..len], payload)
-        } else {
-            Temp::spare(shard.dir(), &head[..len], payload, self.save_path()?.uid())
-        };
-        let temp = temp.map_err(fail)?;
-        let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
-        // The marker comes first and goes last: an owner's session is never
-        // without one.
-        if after != before
-            && let Some(owner) = after
-        {
-            self.mark(op, OwnerHash::of(owner), key)?;
-        }
-        let name = layout::record(key);
-        let renamed = match old {
-            Some(_) => temp.replace(&name, &self.renames),
-            None => temp.insert(&name, &self.renames),
-        };
-        renamed.map_err(|errno| match errno {
-            Errno::EXIST => taken(),
-            Errno::NOENT => gone(),
-            Errno::IO => error::late(op, errno),
-            errno => fail(errno),
-        })?;
-        if after != before
-            && let Some(owner) = before
-        {
-            self.unmark(OwnerHash::of(owner), key);
-        }
-        self.settle(op, shard, lock)?;
-        Ok(Version::counter(version))
-    }
-
     /// Frees the lock, and flushes the change of names if so configured. Others
     /// in the shard go on meanwhile.
     pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock) -> Result<()> {
@@ -285,132 +189,6 @@ impl Store {
         }
         shard.flush().map_err(|errno| error::late(op, errno))
     }
-
-    /// Extends a lifetime in place.
-    pub(crate) fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
-        let op = Operation::Touch;
-        let Some(shard) = self.shard(op, key)? else { return Ok(false) };
-        let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
-        let Some(head) = self.head(op, key, &shard, OFlags::RDWR)? else { return Ok(false) };
-        let (header, old) = head.verify(key).map_err(trouble(op))?;
-        let now = self.now();
-        if !old.is_live(now) {
-            return Ok(false);
-        }
-        let expires = old.expires.max(now.after(idle).min(header.absolute));
-        head.touch(Lifetime { touched: now, expires }, self.is_durable())
-            .map_err(|errno| error::late(op, errno))?;
-        Ok(true)
-    }
-
-    /// Removes a session.
-    ///
-    /// What does not verify goes too when no version is asked for: whoever ends
-    /// a session must get it ended.
-    pub(crate) fn destroy(&self, key: &SessionKey, only_at: Option<&Version>) -> Result<bool> {
-        let op = Operation::Destroy;
-        let Some(shard) = self.shard(op, key)? else { return Ok(false) };
-        let lock = shard.lock().map_err(|errno| error::os(op, errno))?;
-        let live = match self.look(op, key, &shard) {
-            Ok(None) => {
-                // The removal by somebody else must be as durable as ours.
-                self.settle(op, &shard, lock)?;
-                return Ok(false);
-            }
-            Ok(Some(found)) if found.live => {
-                if only_at.is_some_and(|at| at.as_counter() != Some(found.version)) {
-                    return Err(error::new(
-                        ErrorKind::Conflict,
-                        op,
-                        "somebody wrote to the session; read it again",
-                    ));
-                }
-                self.take_away(op, key, &shard, found.owner)?;
-                true
-            }
-            Ok(Some(found)) => {
-                self.take_away(op, key, &shard, found.owner)?;
-                false
-            }
-            Err(err) if err.kind() == ErrorKind::Corrupt && only_at.is_none() => {
-                self.take_away(op, key, &shard, None)?;
-                true
-            }
-            Err(err) => return Err(err),
-        };
-        self.settle(op, &shard, lock)?;
-        Ok(live)
-    }
-
-    /// Looks at a record, to decide about its removal. The caller holds the lock.
-    pub(crate) fn look(
-        &self,
-        op: Operation,
-        key: &SessionKey,
-        shard: &Arc<Shard>,
-    ) -> Result<Option<Found>> {
-        let Some(head) = self.head(op, key, shard, OFlags::RDONLY)? else { return Ok(None) };
-        let (header, lifetime) = head.verify(key).map_err(trouble(op))?;
-        Ok(Some(Found {
-            version: header.version,
-            live: lifetime.is_live(self.now()),
-            owner: header.indexed().map(OwnerHash::of),
-        }))
-    }
-
-    /// Removes a record and its marker. The caller holds the lock.
-    pub(crate) fn take_away(
-        &self,
-        op: Operation,
-        key: &SessionKey,
-        shard: &Shard,
-        owner: Option<OwnerHash>,
-    ) -> Result<()> {
-        remove(shard.dir(), layout::record(key).as_c_str()).map_err(|errno| match errno {
-            Errno::IO => error::late(op, errno),
-            errno => error::os(op, errno),
-        })?;
-        if let Some(owner) = owner {
-            self.unmark(owner, key);
-        }
-        Ok(())
-    }
-}
-
-/// What decides about the removal of a record.
-pub(crate) struct Found {
-    pub(crate) version: u64,
-    pub(crate) live: bool,
-    /// Under whom the index lists it.
-    pub(crate) owner: Option<OwnerHash>,
-}
-
-/// Returns the version that a write makes, if it may happen.
-fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
-    let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
-    match (mode, live) {
-        (WriteMode::Create, None) => first_version(),
-        (WriteMode::Create, Some(_)) => Err(taken()),
-        (WriteMode::Replace | WriteMode::IfVersion(_), None) => Err(gone()),
-        (WriteMode::IfVersion(wanted), Some(version)) if wanted.as_counter() != Some(version) => {
-            Err(error::new(
-                ErrorKind::Conflict,
-                Operation::Write,
-                "somebody else wrote first; read the session again",
-            ))
-        }
-        (WriteMode::Replace | WriteMode::IfVersion(_), Some(version)) => {
-            Ok(version.wrapping_add(1))
-        }
-    }
-}
-
-/// Draws the version that a new record begins with, so that a key that is
-/// destroyed and created again never comes to a version it had.
-fn first_version() -> Result<u64> {
-    let mut random = [0; 8];
-    OsRandom.fill(&mut random)?;
-    Ok(u64::from_le_bytes(random) >> 1)
 }
 
 pub(crate) fn shard_of(key: &SessionKey) -> u8 {
@@ -439,12 +217,4 @@ pub(crate) fn trouble(op: Operation) -> impl Fn(Trouble) -> Error {
         Trouble::Os(errno) => error::os(op, errno),
         Trouble::Bad(bad) => error::bad(op, bad),
     }
-}
-
-fn gone() -> Error {
-    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
 }

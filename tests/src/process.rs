@@ -39,14 +39,16 @@ impl Probe {
         let reader = child.stderr.take().map(|pipe| collect(pipe, Arc::clone(&stderr)));
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
-            // An empty line says that the program has gone.
             drop(BufReader::new(stdout).read_line(&mut line));
         }
         let address = line.trim_end().strip_prefix("listening on http://");
         if let Some(address) = address.and_then(|address| address.parse().ok()) {
             return Ok(Self { child, address, stderr, reader });
         }
-        drop(child.kill());
+        if !line.is_empty() {
+            drop(child.kill());
+        }
+        // Else it has closed its output, because it is about to end by itself.
         let status = child.wait().expect("the child is ours");
         drop(reader.map(JoinHandle::join));
         let text = stderr.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -124,7 +124,7 @@ impl Core {
         for key in self.watchers.watched() {
             match self.read(&key).await {
                 Ok(Some(_)) => {}
-                Ok(None) => self.forget(&key),
+                Ok(None) => self.over(&key),
                 Err(err) => self.unseen(&err),
             }
         }

@@ -7,10 +7,10 @@ use super::load::{Found, rare};
 use crate::changes::Changes;
 use crate::frame::Meta;
 use crate::record::{Making, Record};
-use crate::session::state::{Current, idle, set_cookie};
+use crate::session::state::{Current, Doomed, Saving, State, idle, set_cookie};
 use crate::{
     Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
-    Result, Save, Session, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+    Result, Save, Session, SessionId, SessionKey, Timestamp, Version, WriteMode, WriteOptions,
 };
 
 /// How often an id is drawn when the key of the last one was taken.
@@ -18,11 +18,23 @@ pub(super) const MAX_DRAWS: usize = 8;
 /// How often a save is replayed. Within a process the savers of one session
 /// stand in line, so this is about other processes.
 const MAX_CONFLICTS: u32 = 64;
+/// The most sessions of an owner that are asked for at once when they are counted.
+const OWNER_PAGE: usize = 100;
 
 /// What one save works with.
 pub(super) struct Work {
     pub(super) changes: Arc<Changes>,
     pub(super) fence: Option<FencingToken>,
+    /// Whether the changes may be in the store already.
+    pub(super) in_doubt: bool,
+}
+
+/// What one save begins with.
+struct Job {
+    current: Option<Arc<Current>>,
+    work: Work,
+    regenerate: bool,
+    life: u32,
 }
 
 /// How a save ended.
@@ -60,12 +72,9 @@ impl Session {
         };
         let result = self.commit_once(save).await;
         drop(turn);
-        let lock = {
-            let mut state = self.state();
-            if state.sealed { state.lock.take() } else { None }
-        };
+        let lock = self.state().spent_lock();
         if let Some(lock) = lock {
-            rare(self.0.core.unlock(lock)).await;
+            rare(lock.free()).await;
         }
         result
     }
@@ -73,30 +82,43 @@ impl Session {
     async fn commit_once(&self, save: Save) -> Result<()> {
         let core = &self.0.core;
         self.end_doomed().await?;
-        let (current, work, regenerate) = {
-            let mut state = self.state();
-            if save == Save::Endings {
-                state.changes = Changes::default();
-            }
-            let changes = Arc::new(std::mem::take(&mut state.changes));
-            state.saving = Some(Arc::clone(&changes));
-            let fence = state.lock.as_ref().map(|lock| lock.token);
-            let regenerate = std::mem::take(&mut state.regenerate);
-            (state.current.clone(), Work { changes, fence }, regenerate)
-        };
-        let result = match &current {
+        let job = self.begin(save);
+        let Job { current, work, regenerate, .. } = &job;
+        let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
-            None => rare(core.create(&work)).await,
-            Some(current) if regenerate => rare(core.regenerate(current, &work)).await,
+            None => rare(core.create(work)).await,
+            Some(current) if *regenerate => rare(core.regenerate(current, work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
-            Some(current) => core.change(current, &work).await,
+            Some(current) => core.change(current, work).await,
         };
         let unchanged = matches!(result, Ok(Saved::Unchanged));
-        self.settle(result, &work, current.as_ref(), regenerate)?;
+        self.settle(result, &job)?;
         if unchanged && save == Save::All {
             self.touch_if_due().await;
         }
         Ok(())
+    }
+
+    /// Takes what there is to save.
+    fn begin(&self, save: Save) -> Job {
+        let mut state = self.state();
+        if let Some(lost) = state.saving.take()
+            && lost.life == state.life
+        {
+            // The last save panicked, or was cancelled where there is no runtime.
+            let lost = Arc::unwrap_or_clone(lost.changes);
+            let later = std::mem::replace(&mut state.changes, lost);
+            state.changes.then(later);
+            state.in_doubt = true;
+        }
+        if save == Save::Endings {
+            state.changes = Changes::default();
+        }
+        let changes = Arc::new(std::mem::take(&mut state.changes));
+        let life = state.life;
+        state.saving = Some(Saving { changes: Arc::clone(&changes), life });
+        let work = Work { changes, fence: state.fence(), in_doubt: state.in_doubt };
+        Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
     }
 
     /// Destroys what was asked to be destroyed. What fails stays on the list.
@@ -109,21 +131,22 @@ impl Session {
     }
 
     /// Takes note of how a save ended.
-    fn settle(
-        &self,
-        result: Result<Saved, Failure>,
-        work: &Work,
-        before: Option<&Arc<Current>>,
-        regenerate: bool,
-    ) -> Result<()> {
+    fn settle(&self, result: Result<Saved, Failure>, job: &Job) -> Result<()> {
         let core = &self.0.core;
+        let Job { current: before, work, regenerate, life } = job;
         let mut state = self.state();
         let saving = state.saving.take();
+        if state.life != *life {
+            return state.settle_past_life(result);
+        }
         let gone = |message| Err(Error::new(ErrorKind::Gone, Operation::Write, message));
         match result {
-            Ok(Saved::Unchanged) => Ok(()),
+            Ok(Saved::Unchanged) => {
+                state.in_doubt = false;
+                Ok(())
+            }
             Ok(Saved::Written(current)) => {
-                let new_id = before.is_none_or(|before| before.id != current.id);
+                let new_id = before.as_ref().is_none_or(|before| before.id != current.id);
                 let meta = &work.changes.meta;
                 let new_life =
                     meta.idle.is_some() || meta.absolute.is_some() || meta.persistent.is_some();
@@ -134,16 +157,20 @@ impl Session {
                     stale.remember(&current, core.now());
                 }
                 state.current = Some(current);
+                state.regenerate &= !regenerate;
+                state.in_doubt = false;
                 Ok(())
             }
             Ok(Saved::Ended) => {
                 state.current = None;
-                state.cookie = CookieAction::Remove;
+                state.forget_changes();
+                state.forget_id();
                 Ok(())
             }
             Err(Failure::Gone) => {
                 state.ended();
-                state.cookie = CookieAction::Remove;
+                state.forget_id();
+                before.iter().for_each(|before| core.over(&before.key));
                 core.observe(&Event::SavedTooLate);
                 gone("the session ended while this request was at work; nothing was saved")
             }
@@ -151,15 +178,17 @@ impl Session {
                 // The client has been told the new id by another response.
                 state.ended();
                 state.cookie = CookieAction::Keep;
+                before.iter().for_each(|before| core.unremember(&before.key));
                 core.observe(&Event::SavedTooLate);
                 gone("the session got a new id while this request was at work; nothing was saved")
             }
             Err(Failure::Error(err)) => {
                 // Keep what was not saved, below what came after, for another try.
                 let later = std::mem::take(&mut state.changes);
-                state.changes = saving.map(Arc::unwrap_or_clone).unwrap_or_default();
+                let unsaved = saving.map(|saving| Arc::unwrap_or_clone(saving.changes));
+                state.changes = unsaved.unwrap_or_default();
                 state.changes.then(later);
-                state.regenerate |= regenerate;
+                state.in_doubt |= before.is_some() && leaves_doubt(&err);
                 Err(err)
             }
         }
@@ -178,12 +207,34 @@ impl Session {
         match core.touch(&key, idle).await {
             Ok(true) => {
                 core.observe(&Event::Touched);
-                if let Some(current) = &mut self.state().current {
+                if let Some(current) = self.state().current.as_mut().filter(|c| c.key == key) {
                     Arc::make_mut(current).expires = Some(core.now().after(idle));
                 }
             }
-            Ok(false) => core.observe(&Event::SavedTooLate),
+            Ok(false) => {
+                core.over(&key);
+                core.observe(&Event::SavedTooLate);
+                let mut state = self.state();
+                if state.current.as_ref().is_some_and(|current| current.key == key) {
+                    state.ended();
+                }
+            }
             Err(err) => core.unseen(&err),
+        }
+    }
+}
+
+impl State {
+    /// Takes note of how a save ended whose session was destroyed meanwhile.
+    fn settle_past_life(&mut self, result: Result<Saved, Failure>) -> Result<()> {
+        match result {
+            Ok(Saved::Written(current)) => {
+                let version = Some(current.version.clone());
+                self.doomed.push(Doomed { key: current.key, version });
+                Ok(())
+            }
+            Err(Failure::Error(err)) => Err(err),
+            Ok(Saved::Unchanged | Saved::Ended) | Err(Failure::Gone | Failure::Moved) => Ok(()),
         }
     }
 }
@@ -203,8 +254,8 @@ impl Core {
         mode: WriteMode,
         meta: &Meta,
         fence: Option<FencingToken>,
+        now: Timestamp,
     ) -> WriteOptions {
-        let now = self.now();
         let mut options = WriteOptions::new(mode, idle(meta, &self.policy));
         options.absolute = super::load::left(meta.absolute, now);
         options.age = now.since(meta.created);
@@ -213,7 +264,7 @@ impl Core {
         options
     }
 
-    /// Returns the session as it is after a write.
+    /// Returns the session as it is after a write that was begun at `now`.
     pub(super) fn written(
         &self,
         id: &SessionId,
@@ -221,8 +272,9 @@ impl Core {
         version: Version,
         record: Record,
         options: &WriteOptions,
+        now: Timestamp,
     ) -> Arc<Current> {
-        let expires = Some(self.now().after(options.lifetime()));
+        let expires = Some(now.after(options.lifetime()));
         Arc::new(Current { id: id.clone(), key: *key, version, record, expires })
     }
 
@@ -243,7 +295,7 @@ impl Core {
             let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
-            let options = self.options(WriteMode::Create, draft.meta(), work.fence);
+            let options = self.options(WriteMode::Create, draft.meta(), None, now);
             if options.lifetime().is_zero() {
                 return Ok(Saved::Unchanged);
             }
@@ -256,7 +308,8 @@ impl Core {
                     if self.policy.per_owner.is_some() {
                         rare(self.evict_excess(work, draft.meta(), &key)).await;
                     }
-                    return Ok(Saved::Written(self.written(&id, &key, version, draft, &options)));
+                    let written = self.written(&id, &key, version, draft, &options, now);
+                    return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -275,12 +328,10 @@ impl Core {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
-            let options = self.options(mode, draft.meta(), work.fence);
+            let now = self.now();
+            let options = self.options(mode, draft.meta(), work.fence, now);
             if options.lifetime().is_zero() {
-                let doomed = crate::session::state::Doomed {
-                    key: base.key,
-                    version: Some(base.version.clone()),
-                };
+                let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
                 rare(self.end(&doomed)).await?;
                 return Ok(Saved::Ended);
             }
@@ -293,7 +344,7 @@ impl Core {
                     if self.policy.per_owner.is_some() {
                         rare(self.evict_excess(work, draft.meta(), &base.key)).await;
                     }
-                    let written = self.written(&base.id, &base.key, version, draft, &options);
+                    let written = self.written(&base.id, &base.key, version, draft, &options, now);
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::Conflict => {
@@ -301,7 +352,7 @@ impl Core {
                     if turn.is_none() && work.fence.is_none() {
                         turn = Some(rare(self.stand_in_line(&base.key)).await?);
                     }
-                    rare(self.catch_up(&mut base, conflicts, err)).await?;
+                    rare(self.catch_up(&mut base, work, conflicts, err)).await?;
                 }
                 Err(err) => return Err(err.into()),
             }
@@ -321,6 +372,7 @@ impl Core {
     pub(super) async fn catch_up(
         &self,
         base: &mut Arc<Current>,
+        work: &Work,
         conflicts: u32,
         conflict: Error,
     ) -> Result<(), Failure> {
@@ -329,6 +381,12 @@ impl Core {
             Found::Pointer(_) => return Err(Failure::Moved),
             Found::Expired | Found::Nothing => return Err(Failure::Gone),
         };
+        if work.in_doubt {
+            let message = "an earlier save may have happened; reload the session and look";
+            return Err(Error::new(ErrorKind::Conflict, Operation::Write, message)
+                .with_indeterminate(true)
+                .into());
+        }
         if conflicts > MAX_CONFLICTS {
             return Err(conflict.into());
         }
@@ -343,7 +401,12 @@ impl Core {
     }
 
     /// Refuses one session too many of an owner, where the policy says so.
-    async fn refuse_excess(&self, work: &Work, meta: &Meta, key: &SessionKey) -> Result<()> {
+    pub(super) async fn refuse_excess(
+        &self,
+        work: &Work,
+        meta: &Meta,
+        key: &SessionKey,
+    ) -> Result<()> {
         let Some(limit) = self.policy.per_owner.as_ref() else { return Ok(()) };
         let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
             return Ok(());
@@ -351,14 +414,19 @@ impl Core {
         if limit.excess != Excess::Refuse {
             return Ok(());
         }
-        let request = PageRequest::first(limit.sessions + 1);
-        let page = self.call(Operation::Index, index.sessions(owner, &request), |_| 0).await?;
-        let others = page.items.iter().filter(|item| item.key != *key).count();
-        if others >= limit.sessions {
-            let message = "the owner has as many sessions as are allowed; end one of them first";
-            return Err(Error::new(ErrorKind::TooMany, Operation::Index, message));
+        let mut others = 0;
+        let page_len = limit.sessions.saturating_add(1).min(OWNER_PAGE);
+        let mut request = PageRequest::first(page_len);
+        loop {
+            let page = self.call(Operation::Index, index.sessions(owner, &request), |_| 0).await?;
+            others += page.items.iter().filter(|item| item.key != *key).count();
+            if others >= limit.sessions {
+                let message = "the owner has as many sessions as are allowed; end one of them";
+                return Err(Error::new(ErrorKind::TooMany, Operation::Index, message));
+            }
+            let Some(next) = page.next else { return Ok(()) };
+            request = PageRequest::at(next, page_len);
         }
-        Ok(())
     }
 
     /// Ends the oldest sessions of an owner that has too many, where the policy says so.
@@ -381,6 +449,14 @@ impl Core {
 /// Returns the owner that a save gives the session, if it does.
 fn newly_bound<'a>(work: &Work, meta: &'a Meta) -> Option<&'a crate::Owner> {
     meta.owner.as_ref().filter(|_| work.changes.meta.owner.is_some())
+}
+
+/// Whether, after this error, the stored session may have changed. Reading it
+/// changes nothing, and an id that was inserted and not handed out harms nobody.
+fn leaves_doubt(err: &Error) -> bool {
+    let harmless =
+        matches!(err.operation(), Operation::Read | Operation::Index | Operation::Create);
+    err.is_indeterminate() && !harmless
 }
 
 /// The error for a generator that only draws ids that are taken.

@@ -1,13 +1,12 @@
 //! Ends sessions, wherever they have moved meanwhile.
 
 use super::Core;
-use super::load::MAX_HOPS;
 use crate::frame::Frame;
 use crate::session::state::Doomed;
 use crate::{Error, ErrorKind, Event, Operation, Result, SessionKey, Version};
 
-/// How often a session may change under a logout. Each time somebody else has
-/// made progress.
+/// How often a session may change or have moved under a logout. Each time
+/// somebody else has made progress.
 const MAX_TRIES: usize = 64;
 
 impl Core {
@@ -45,11 +44,11 @@ impl Core {
                 Err(err) => return Err(err),
             };
             match Frame::parse(&stored.payload, &key) {
-                Ok(Frame::Pointer(pointer)) if pointers.len() < MAX_HOPS => {
+                Ok(Frame::Pointer(pointer)) => {
                     pointers.push(key);
                     key = pointer.target;
                 }
-                Ok(_) | Err(_) => version = Some(stored.version),
+                Ok(Frame::Session(_)) | Err(_) => version = Some(stored.version),
             }
         }
         let message = "the session was written faster than it could be destroyed; try again";
@@ -59,17 +58,30 @@ impl Core {
     /// Clears up after a session: the pointers that led to it, and what this
     /// process remembers.
     async fn ended(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
-        self.forget(key);
+        self.over(key);
         for pointer in pointers {
-            self.forget(pointer);
+            self.over(pointer);
             self.destroy(pointer, None).await?;
         }
         Ok(())
     }
 
     /// Tells this process that a session is over.
-    pub(super) fn forget(&self, key: &SessionKey) {
+    pub(super) fn over(&self, key: &SessionKey) {
         self.watchers.tell(key);
+        if let Some(stale) = &self.stale {
+            stale.bury(key, self.now());
+        }
+    }
+
+    /// Takes note that there is no session under a key that somebody presented.
+    pub(super) fn found_dead(&self, key: &SessionKey) {
+        self.watchers.tell(key);
+        self.unremember(key);
+    }
+
+    /// No longer shows a session by this key while the store is down.
+    pub(super) fn unremember(&self, key: &SessionKey) {
         if let Some(stale) = &self.stale {
             stale.forget(key);
         }

@@ -18,7 +18,7 @@ use crate::{
 const MAX_CANDIDATES: usize = 4;
 /// How many pointers are followed. More than one only happens when a session
 /// got several new ids within a minute.
-pub(super) const MAX_HOPS: usize = 8;
+const MAX_HOPS: usize = 8;
 
 /// What a request wants of its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,34 +46,40 @@ impl Core {
         ids: &[SessionId],
         access: Access,
     ) -> Result<Session> {
-        let state = self.load_state(ids, access).await?;
+        let state = if self.policy.exclusive.is_some() && access == Access::ReadWrite {
+            // A caller who goes away must not leave a lock behind.
+            let (core, ids) = (Arc::clone(self), ids.to_vec());
+            self.shield(Box::pin(async move { core.load_state(&ids, access).await })).await?
+        } else {
+            self.load_state(ids, access).await?
+        };
         self.observe(&Event::Loaded(state.status));
         Ok(Session::from_state(Arc::clone(self), state))
     }
 
-    async fn load_state(&self, ids: &[SessionId], access: Access) -> Result<State> {
+    async fn load_state(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<State> {
         let mut state = State::new(Status::New, !ids.is_empty());
-        for id in ids.iter().take(MAX_CANDIDATES) {
+        for (at, id) in ids.iter().enumerate().take(MAX_CANDIDATES) {
+            if ids[..at].contains(id) {
+                continue;
+            }
             let next = match self.candidate(id, access).await {
                 Ok(next) => next,
-                Err(err) => match self.degrade(err, id) {
-                    Ok(next) => next,
-                    Err(err) => {
-                        rare(self.release(state)).await;
-                        return Err(err);
-                    }
-                },
+                Err(err) => self.degrade(err, id)?,
             };
-            if state.current.is_some() && next.current.is_some() {
-                // Two sessions claim the client: believing the first would let
-                // whoever can plant a cookie choose.
-                self.observe(&Event::Ambiguous);
-                rare(self.release(state)).await;
-                rare(self.release(next)).await;
-                return Ok(State::new(Status::Unknown, true));
-            }
-            if state.current.is_none() && (next.current.is_some() || state.pointer.is_none()) {
-                state = next;
+            match (&state.current, &next.current) {
+                // The same session, by its old id and by its new one.
+                (Some(known), Some(same)) if known.key == same.key => {
+                    state = if next.read_only.is_none() { next } else { state };
+                }
+                (Some(_), Some(_)) => {
+                    // Two sessions claim the client: believing the first would let
+                    // whoever can plant a cookie choose.
+                    self.observe(&Event::Ambiguous);
+                    return Ok(State::new(Status::Unknown, true));
+                }
+                (None, found) if found.is_some() || state.endable.is_none() => state = next,
+                _ => {}
             }
         }
         if access == Access::ReadOnly && state.read_only.is_none() {
@@ -82,60 +88,63 @@ impl Core {
         Ok(state)
     }
 
-    /// Gives back the lock of a session that is not used after all.
-    async fn release(&self, state: State) {
-        if let Some(lock) = state.lock {
-            self.unlock(lock).await;
-        }
-    }
-
     /// Looks one id up, under its lock if sessions are exclusive.
-    async fn candidate(&self, id: &SessionId, access: Access) -> Result<State> {
+    async fn candidate(self: &Arc<Self>, id: &SessionId, access: Access) -> Result<State> {
         let key = SessionKey::of(id);
-        let lock = match &self.policy.exclusive {
+        let mut lock = match &self.policy.exclusive {
             Some(exclusive) if access == Access::ReadWrite => {
                 Some(rare(self.lock(&key, exclusive)).await?)
             }
             _ => None,
         };
         let found = self.find(id, &key).await;
-        if let Ok(Found::Live(current)) = found {
-            if let Some(stale) = &self.stale {
-                stale.remember(&current, self.now());
-            }
-            let mut state = State::new(Status::Loaded, true);
-            state.current = Some(current);
-            state.lock = lock;
-            return Ok(state);
-        }
-        if let Some(lock) = lock {
-            rare(self.unlock(lock)).await;
+        if !matches!(found, Ok(Found::Live(_)))
+            && let Some(lock) = lock.take()
+        {
+            rare(lock.free()).await;
         }
         match found? {
-            Found::Pointer(pointer) => rare(self.moved(id, key, pointer)).await,
-            Found::Expired => Ok(State::new(Status::Expired, true)),
-            Found::Live(_) | Found::Nothing => Ok(State::new(Status::Unknown, true)),
+            Found::Live(current) => {
+                if let Some(stale) = &self.stale {
+                    stale.remember(&current, self.now());
+                }
+                let mut state = State::new(Status::Loaded, true);
+                state.current = Some(current);
+                state.lock = lock;
+                Ok(state)
+            }
+            Found::Pointer(pointer) => {
+                self.unremember(&key);
+                rare(self.moved(id, pointer)).await
+            }
+            Found::Expired => {
+                self.found_dead(&key);
+                Ok(State::new(Status::Expired, true))
+            }
+            Found::Nothing => {
+                self.found_dead(&key);
+                Ok(State::new(Status::Unknown, true))
+            }
         }
     }
 
     /// What an old id gives: within the grace the data of the new one, to read;
     /// and in any case the right to end it.
-    async fn moved(&self, id: &SessionId, key: SessionKey, pointer: Pointer) -> Result<State> {
+    async fn moved(&self, id: &SessionId, mut pointer: Pointer) -> Result<State> {
         let mut state = State::new(Status::Unknown, true);
-        state.pointer = Some(key);
-        if self.now() >= pointer.readable_until {
-            return Ok(state);
-        }
-        let mut target = pointer.target;
+        state.endable = Some(pointer.target);
         for _ in 0..MAX_HOPS {
-            match self.find(id, &target).await? {
+            if self.now() >= pointer.readable_until {
+                break;
+            }
+            match self.find(id, &pointer.target).await? {
                 Found::Live(current) => {
                     state.status = Status::Loaded;
                     state.current = Some(current);
                     state.read_only = Some(ReadOnly::Moved);
                     break;
                 }
-                Found::Pointer(next) => target = next.target,
+                Found::Pointer(next) => pointer = next,
                 Found::Expired | Found::Nothing => break,
             }
         }
@@ -207,6 +216,7 @@ impl Core {
         self.observe(&Event::Degraded(&err));
         let mut state = State::new(Status::Degraded, true);
         state.current = current;
+        state.endable = Some(SessionKey::of(id));
         state.read_only = Some(ReadOnly::Degraded);
         Ok(state)
     }

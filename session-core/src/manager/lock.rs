@@ -1,5 +1,7 @@
 //! Exclusive sessions: waiting for the lock, and giving it back.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Core;
@@ -10,27 +12,67 @@ use crate::{Error, ErrorKind, Exclusive, FencingToken, Operation, Result, Sessio
 /// from this, doubling, to twenty times as much.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 
-/// A lock that this request holds.
-#[derive(Debug)]
+/// A lock that this request holds. Freed when dropped, at the latest.
 pub(crate) struct HeldLock {
-    pub(crate) key: SessionKey,
-    pub(crate) token: FencingToken,
-    /// Keeps this process's other requests in line, so that they need not ask the store.
-    turn: Turn,
+    core: Arc<Core>,
+    key: SessionKey,
+    token: FencingToken,
+    /// Keeps this process's other requests in line, so that they need not ask
+    /// the store.
+    turn: Option<Turn>,
+    free: bool,
+}
+
+impl HeldLock {
+    pub(crate) const fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    pub(crate) const fn token(&self) -> FencingToken {
+        self.token
+    }
+
+    /// Gives the lock back. If that fails the lease ends it.
+    pub(crate) async fn free(mut self) {
+        self.core.unlock(&self.key, self.token).await;
+        self.free = true;
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        if self.free {
+            return;
+        }
+        let (core, key, token) = (Arc::clone(&self.core), self.key, self.token);
+        let turn = self.turn.take();
+        self.core.spawn(Box::pin(async move {
+            core.unlock(&key, token).await;
+            drop(turn);
+        }));
+    }
+}
+
+impl fmt::Debug for HeldLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldLock").finish_non_exhaustive()
+    }
 }
 
 impl Core {
     /// Waits for the lock of a session.
-    pub(crate) async fn lock(&self, key: &SessionKey, policy: &Exclusive) -> Result<HeldLock> {
+    pub(crate) async fn lock(
+        self: &Arc<Self>,
+        key: &SessionKey,
+        policy: &Exclusive,
+    ) -> Result<HeldLock> {
         let started = Instant::now();
-        let too_late = |_| {
-            let message = "another request holds the session; try again";
-            Error::new(ErrorKind::Locked, Operation::Lock, message)
-                .with_backend(self.handler.info().name)
-        };
         let turn = async { Ok(self.contention.turn(key).await) };
-        // Time-outs of the wait are not time-outs of the store.
-        let turn = self.within(Operation::Lock, policy.wait, turn).await.map_err(too_late)?;
+        // Who has stood in line for a whole lease asks the store: the holder may
+        // have stalled.
+        let patience = policy.wait.min(policy.lease);
+        let turn = self.within(Operation::Lock, patience, turn).await.ok();
+        let mut left = policy.wait - if turn.is_some() { Duration::ZERO } else { patience };
         let mut pause = FIRST_PAUSE;
         loop {
             let Some(locker) = self.handler.locker() else {
@@ -39,26 +81,26 @@ impl Core {
             };
             let attempt = locker.try_lock(key, policy.lease);
             if let Some(token) = self.call(Operation::Lock, attempt, |_| 0).await? {
-                return Ok(HeldLock { key: *key, token, turn });
+                let core = Arc::clone(self);
+                return Ok(HeldLock { core, key: *key, token, turn, free: false });
             }
-            let left = policy.wait.saturating_sub(started.elapsed());
+            left = left.min(policy.wait.saturating_sub(started.elapsed()));
             let Some(runtime) = self.runtime.as_ref().filter(|_| !left.is_zero()) else {
-                return Err(too_late(Error::new(ErrorKind::Locked, Operation::Lock, "")));
+                let message = "another request holds the session; try again";
+                return Err(Error::new(ErrorKind::Locked, Operation::Lock, message)
+                    .with_backend(self.handler.info().name));
             };
-            runtime.sleep(pause.min(left)).await;
+            pause = pause.min(left);
+            runtime.sleep(pause).await;
+            left -= pause;
             pause = (pause * 2).min(FIRST_PAUSE * 20);
         }
     }
 
-    /// Gives a lock back. If that fails the lease ends it.
-    pub(crate) async fn unlock(&self, lock: HeldLock) {
-        let HeldLock { key, token, turn } = lock;
-        if let Some(locker) = self.handler.locker() {
-            let freed = locker.unlock(&key, token);
-            if let Err(err) = self.call(Operation::Lock, freed, |_| 0).await {
-                self.unseen(&err);
-            }
+    async fn unlock(&self, key: &SessionKey, token: FencingToken) {
+        let Some(locker) = self.handler.locker() else { return };
+        if let Err(err) = self.call(Operation::Lock, locker.unlock(key, token), |_| 0).await {
+            self.unseen(&err);
         }
-        drop(turn);
     }
 }

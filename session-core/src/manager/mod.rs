@@ -146,13 +146,12 @@ impl Core {
 
     /// Runs a task to its end. Without a runtime it is lost, and so reported.
     pub(crate) fn spawn(&self, task: BoxFuture<()>) {
-        match &self.runtime {
-            Some(runtime) => runtime.spawn(task),
-            None => self.unseen(&Error::new(
+        if !self.runtime.as_ref().is_some_and(|runtime| runtime.spawn(task)) {
+            self.unseen(&Error::new(
                 crate::ErrorKind::Unsupported,
                 crate::Operation::Configure,
                 "work that should outlive a request was dropped; give the manager a runtime",
-            )),
+            ));
         }
     }
 

@@ -1,13 +1,14 @@
 //! Gives a session a new id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
 use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
 use crate::policy::POINTER_LIFE;
 use crate::record::Record;
-use crate::session::state::Current;
+use crate::session::state::{Current, Doomed};
 use crate::{
     Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
 };
@@ -34,7 +35,10 @@ impl Core {
         work: &Work,
     ) -> Result<Saved, Failure> {
         let mut old = Arc::clone(current);
-        let mut new = self.insert(&old, work).await?;
+        let Some(mut new) = self.insert(&old, work).await? else {
+            self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
+            return Ok(Saved::Ended);
+        };
         let mut conflicts = 0;
         let mut turn = None;
         loop {
@@ -49,7 +53,7 @@ impl Core {
                     Err(err) => return Err(self.give_up(&new, err).await),
                 }
             }
-            let copied = match self.catch_up(&mut old, conflicts, err).await {
+            let copied = match self.catch_up(&mut old, work, conflicts, err).await {
                 Ok(()) => self.copy_again(&mut new, &old, work).await,
                 Err(failure) => Err(failure),
             };
@@ -59,22 +63,27 @@ impl Core {
             }
         }
         self.watchers.moved(&old.key, &new.key);
-        if let Some(stale) = &self.stale {
-            stale.forget(&old.key);
-        }
+        self.unremember(&old.key);
         self.observe(&Event::Regenerated);
         self.evict_excess(work, new.draft.meta(), &new.key).await;
-        Ok(Saved::Written(self.written(&new.id, &new.key, new.version, new.draft, &new.options)))
+        let New { id, key, version, draft, options } = new;
+        Ok(Saved::Written(self.written(&id, &key, version, draft, &options, self.now())))
     }
 
-    async fn insert(&self, old: &Current, work: &Work) -> Result<New, Failure> {
+    /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
+    async fn insert(&self, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
             let draft = self.making(&key).moved(&old.record, &work.changes)?;
-            let options = self.options(WriteMode::Create, draft.meta(), None);
+            let now = self.now();
+            let options = self.options(WriteMode::Create, draft.meta(), None, now);
+            if options.lifetime().is_zero() {
+                return Ok(None);
+            }
+            self.refuse_excess(work, draft.meta(), &old.key).await?;
             match self.write(&key, draft.payload().clone(), &options).await {
-                Ok(version) => return Ok(New { id, key, version, draft, options }),
+                Ok(version) => return Ok(Some(New { id, key, version, draft, options })),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
             }
@@ -86,7 +95,9 @@ impl Core {
     /// and within the grace for reads.
     async fn leave_pointer(&self, old: &Current, target: &SessionKey, work: &Work) -> Result<()> {
         let now = self.now();
-        let pointer = Pointer { target: *target, readable_until: now.after(self.policy.grace) };
+        // Who may have planted the old id must not look into what a login brings.
+        let grace = if work.changes.meta.privilege() { Duration::ZERO } else { self.policy.grace };
+        let pointer = Pointer { target: *target, readable_until: now.after(grace) };
         let payload = frame::pointer(&old.key, now, &pointer);
         let mode = WriteMode::IfVersion(old.version.clone());
         let mut options =
@@ -99,7 +110,7 @@ impl Core {
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
         new.draft = self.making(&new.key).moved(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
-        new.options = self.options(mode, new.draft.meta(), None);
+        new.options = self.options(mode, new.draft.meta(), None, self.now());
         new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;
         Ok(())
     }

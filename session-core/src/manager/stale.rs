@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::session::state::Current;
 use crate::{SessionKey, Timestamp};
 
-/// The most bytes of payload that are remembered: 64 MiB.
+/// The most memory that is spent on it, about: 64 MiB.
 const MAX_BYTES: usize = 64 << 20;
+/// About what an entry takes beside its record.
+const ENTRY_BYTES: usize = 512;
 
 /// What the store said lately, for when it is down. Bounded: when it is full,
 /// what is older than the rest goes.
@@ -17,8 +19,22 @@ pub(crate) struct StaleCache(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_key: HashMap<SessionKey, (Timestamp, Arc<Current>)>,
+    by_key: HashMap<SessionKey, Entry>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    seen: Timestamp,
+    /// `None` for a session that has ended. It keeps a request that read the
+    /// session before its end from showing it afterwards.
+    current: Option<Arc<Current>>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.current.as_ref().map_or(0, |current| current.record.bytes())
+    }
 }
 
 impl StaleCache {
@@ -28,16 +44,22 @@ impl StaleCache {
 
     pub(crate) fn remember(&self, current: &Arc<Current>, now: Timestamp) {
         let mut entries = self.lock();
-        entries.remove(&current.key);
-        entries.bytes += current.record.payload().len();
-        entries.by_key.insert(current.key, (now, Arc::clone(current)));
-        if entries.bytes > MAX_BYTES {
-            entries.drop_older_half();
+        let buried = |entry: &Entry| entry.current.is_none();
+        if !entries.by_key.get(&current.key).is_some_and(buried) {
+            entries.put(current.key, Entry { seen: now, current: Some(Arc::clone(current)) });
         }
     }
 
     pub(crate) fn forget(&self, key: &SessionKey) {
-        self.lock().remove(key);
+        let mut entries = self.lock();
+        if entries.by_key.get(key).is_some_and(|entry| entry.current.is_some()) {
+            entries.remove(key);
+        }
+    }
+
+    /// Forgets a session that has ended, for good: its key never comes back.
+    pub(crate) fn bury(&self, key: &SessionKey, now: Timestamp) {
+        self.lock().put(*key, Entry { seen: now, current: None });
     }
 
     pub(crate) fn clear(&self) {
@@ -52,25 +74,56 @@ impl StaleCache {
         now: Timestamp,
     ) -> Option<Arc<Current>> {
         let entries = self.lock();
-        let (seen, current) = entries.by_key.get(key)?;
+        let Entry { seen, current: Some(current) } = entries.by_key.get(key)? else { return None };
         let fresh = now.since(*seen) <= max_age;
-        let lives = current.expires.is_none_or(|expires| now < expires);
+        let ends = [current.expires, current.record.meta().absolute];
+        let lives = ends.into_iter().flatten().all(|end| now < end);
         (fresh && lives).then(|| Arc::clone(current))
     }
 }
 
 impl Entries {
+    fn put(&mut self, key: SessionKey, entry: Entry) {
+        self.remove(&key);
+        self.bytes += entry.bytes();
+        self.by_key.insert(key, entry);
+        if self.bytes > MAX_BYTES {
+            self.drop_older_half();
+        }
+    }
+
     fn remove(&mut self, key: &SessionKey) {
-        if let Some((_, current)) = self.by_key.remove(key) {
-            self.bytes -= current.record.payload().len();
+        if let Some(entry) = self.by_key.remove(key) {
+            self.bytes -= entry.bytes();
         }
     }
 
     fn drop_older_half(&mut self) {
-        let mut by_age: Vec<_> = self.by_key.iter().map(|(key, (seen, _))| (*seen, *key)).collect();
+        let mut by_age: Vec<_> =
+            self.by_key.iter().map(|(key, entry)| (entry.seen, *key)).collect();
         by_age.sort_unstable();
         for (_, key) in &by_age[..by_age.len().div_ceil(2)] {
             self.remove(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    #[test]
+    fn what_has_ended_is_bounded_too() {
+        let cache = StaleCache::default();
+        for n in 0..300_000_u32 {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&n.to_le_bytes());
+            cache.bury(&SessionKey::from_bytes(key), NOW);
+        }
+        let entries = cache.lock();
+        assert!(entries.bytes <= MAX_BYTES);
+        assert_eq!(entries.bytes, entries.by_key.len() * ENTRY_BYTES);
     }
 }

@@ -163,7 +163,7 @@ impl Session {
     #[doc(alias = "clear")]
     pub fn flush(&self) -> Result<()> {
         self.change(|state| {
-            if state.current.is_some() || !state.changes.is_empty() {
+            if state.current.is_some() || state.saving.is_some() || !state.changes.is_empty() {
                 state.changes.clear();
             }
         })
@@ -309,13 +309,8 @@ impl Session {
     /// When the session must not be changed.
     pub fn keep_flash(&self) -> Result<()> {
         self.change(|state| {
-            let taken: Vec<_> =
-                state.changes.logs(Space::Flash).names().map(str::to_owned).collect();
-            for name in taken {
-                let stored = state.current.as_ref();
-                if stored.is_some_and(|current| current.record.contains(Space::Flash, &name)) {
-                    state.changes.undo(Space::Flash, &name);
-                }
+            if !state.changes.cleared() {
+                state.changes.undo_removals(Space::Flash);
             }
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::{ReadOnly, idle};
+use super::state::{ReadOnly, State, idle};
 use super::{CookieAction, Session};
 use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
 
@@ -33,7 +33,7 @@ impl Session {
     #[doc(alias = "sessionRegenerateId")]
     pub fn regenerate(&self) -> Result<()> {
         let late = self.change(|state| {
-            state.regenerate = state.current.is_some() && !state.sealed;
+            state.regenerate |= state.current.is_some() && !state.sealed;
             state.sealed
         })?;
         if late {
@@ -50,11 +50,12 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When the session must not be changed; a session that was reached by its
-    /// old id can be destroyed.
+    /// When the session must not be changed. It can be destroyed though it was
+    /// reached by its old id, or the store was down when it was loaded: a logout
+    /// is tried in any case.
     pub fn destroy(&self) -> Result<()> {
         let mut state = self.state();
-        if state.read_only != Some(ReadOnly::Moved) {
+        if !matches!(state.read_only, Some(ReadOnly::Moved | ReadOnly::Degraded)) {
             state.writable().or_else(|err| match err.kind() {
                 // Ending what was never stored is no late change.
                 ErrorKind::Late => Ok(()),
@@ -195,25 +196,32 @@ impl Session {
     ///
     /// [`Gone`](ErrorKind::Gone) if it ended meanwhile; else what the store says.
     pub async fn reload(&self) -> Result<()> {
-        let current = {
+        let gone = || {
+            let message = "the session has ended meanwhile";
+            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
+        };
+        // After the save that is under way, lest it be read as it was before.
+        let _turn = self.0.saving.lock().await;
+        let (current, life) = {
             let mut state = self.state();
-            state.changes = crate::changes::Changes::default();
-            state.regenerate = false;
+            state.forget_changes();
             match &state.current {
-                Some(current) => Arc::clone(current),
+                Some(current) => (Arc::clone(current), state.life),
+                None if state.read_only == Some(ReadOnly::Ended) => return gone(),
                 None => return Ok(()),
             }
         };
         let fresh = self.0.core.read_live(&current.id, &current.key).await?;
         let mut state = self.state();
+        if state.life != life {
+            return Ok(());
+        }
         if let Some(fresh) = fresh {
             state.current = Some(fresh);
-            Ok(())
-        } else {
-            state.ended();
-            let message = "the session has ended meanwhile";
-            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
+            return Ok(());
         }
+        state.ended();
+        gone()
     }
 
     /// Frees the lock of an exclusive session before slow work. From then on
@@ -222,33 +230,34 @@ impl Session {
     pub async fn unlock(&self) {
         let lock = self.state().lock.take();
         if let Some(lock) = lock {
-            self.0.core.unlock(lock).await;
+            lock.free().await;
         }
     }
 
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is not seen; call [`reload`](Self::reload) now and then.
-    /// Returns at once if the session is not stored (any more). The first call reads
-    /// the store once.
+    /// Another process's logout is seen when this process meets the dead session;
+    /// for a long stream call [`reload`](Self::reload) now and then. Returns at
+    /// once if the session is not stored (any more). The first call reads the
+    /// store once.
     pub async fn ended(&self) {
-        let current = self.state().current.as_ref().map(|c| (c.id.clone(), c.key));
+        let (current, known) = {
+            let state = self.state();
+            let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
+            (current, state.end.clone())
+        };
         let Some((id, key)) = current else { return };
-        let core = &self.0.core;
-        if self.0.end.get().is_none() {
-            let end = core.watchers.watch(key);
-            // It may have ended before anybody listened. A store that is down
-            // says nothing about the session.
-            if matches!(core.read_live(&id, &key).await, Ok(None)) {
-                return;
-            }
-            self.0.end.get_or_init(|| end);
+        let end = match known {
+            Some(end) => Some(end),
+            None => self.0.core.watch(&id, key).await,
+        };
+        let Some(mut end) = end else { return };
+        if let State { current: Some(_), end: unknown @ None, .. } = &mut *self.state() {
+            *unknown = Some(end.clone());
         }
-        if let Some(mut end) = self.0.end.get().cloned() {
-            // The sender goes away only after it has told.
-            drop(end.wait_for(|ended| *ended).await);
-        }
+        // The sender goes away only after it has told.
+        drop(end.wait_for(|ended| *ended).await);
     }
 
     /// Stores the session with the next save even if it is empty, for
@@ -276,7 +285,7 @@ impl Session {
         let pending = {
             let mut state = self.state();
             state.sealed = true;
-            state.pending(&core.policy, core.now())
+            state.pending(&core.policy, || core.now())
         };
         core.draw_lottery();
         pending.then(|| {

@@ -7,9 +7,7 @@ pub(crate) mod state;
 mod status;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::cookie::CookieAction;
 pub use self::data::Key;
@@ -54,15 +52,12 @@ pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     /// One save at a time.
     pub(crate) saving: tokio::sync::Mutex<()>,
-    /// Hears of the session's end, from the first time that somebody asks.
-    pub(crate) end: OnceLock<watch::Receiver<bool>>,
 }
 
 impl Session {
     pub(crate) fn from_state(core: Arc<Core>, state: State) -> Self {
         let saving = tokio::sync::Mutex::new(());
-        let end = OnceLock::new();
-        Self(Arc::new(Inner { core, state: Mutex::new(state), saving, end }))
+        Self(Arc::new(Inner { core, state: Mutex::new(state), saving }))
     }
 
     /// Locks the state. No user code runs under the lock, so a poisoned one is sound.
@@ -111,10 +106,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let doomed = std::mem::take(&mut state.doomed);
-        let lock = state.lock.take();
-        if doomed.is_empty() && lock.is_none() {
+        if doomed.is_empty() {
+            // A lock frees itself.
             return;
         }
+        let lock = state.lock.take();
         let core = Arc::clone(&self.core);
         self.core.spawn(Box::pin(async move {
             for record in &doomed {
@@ -123,7 +119,7 @@ impl Drop for Inner {
                 }
             }
             if let Some(lock) = lock {
-                core.unlock(lock).await;
+                lock.free().await;
             }
         }));
     }

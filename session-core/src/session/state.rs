@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::changes::Changes;
 use crate::frame::Meta;
 use crate::manager::lock::HeldLock;
 use crate::record::{Record, View};
 use crate::{
-    CookieAction, Error, ErrorKind, Operation, Policy, Result, Serializers, SessionId, SessionKey,
-    Status, Timestamp, Version,
+    CookieAction, Error, ErrorKind, FencingToken, Operation, Policy, Result, Serializers,
+    SessionId, SessionKey, Status, Timestamp, Version,
 };
 
 /// What a session handle knows.
@@ -20,14 +22,20 @@ pub(crate) struct State {
     pub(crate) presented: bool,
     /// The stored session that the handle stands for, if there is one.
     pub(crate) current: Option<Arc<Current>>,
-    /// The old key under which a pointer was found: enough to end the session.
-    pub(crate) pointer: Option<SessionKey>,
+    /// Where a logout begins although the session cannot be used from there: it
+    /// has a new id, or the store was down.
+    pub(crate) endable: Option<SessionKey>,
     /// What is being saved at this moment.
-    pub(crate) saving: Option<Arc<Changes>>,
+    pub(crate) saving: Option<Saving>,
     /// What was changed and is not being saved yet.
     pub(crate) changes: Changes,
     /// Whether a new id was asked for.
     pub(crate) regenerate: bool,
+    /// Whether a save may have happened in spite of its error. Its changes are
+    /// tried again only on the very state that they were made on.
+    pub(crate) in_doubt: bool,
+    /// Counts how often the session was destroyed and begun anew.
+    pub(crate) life: u32,
     /// Records to be destroyed with the next save.
     pub(crate) doomed: Vec<Doomed>,
     /// Why the session must not be changed, if it must not.
@@ -35,7 +43,17 @@ pub(crate) struct State {
     /// Whether the response headers are settled, so that no new id reaches the client.
     pub(crate) sealed: bool,
     pub(crate) lock: Option<HeldLock>,
+    /// Hears of the session's end, from the first time that somebody asks.
+    pub(crate) end: Option<watch::Receiver<bool>>,
     pub(crate) cookie: CookieAction,
+}
+
+/// What is being saved at this moment.
+#[derive(Debug)]
+pub(crate) struct Saving {
+    pub(crate) changes: Arc<Changes>,
+    /// The life that it belongs to.
+    pub(crate) life: u32,
 }
 
 /// A stored session.
@@ -53,7 +71,7 @@ pub(crate) struct Current {
 #[derive(Clone, Debug)]
 pub(crate) struct Doomed {
     pub(crate) key: SessionKey,
-    /// The version that was seen; `None` if it was a pointer.
+    /// The version that was seen; `None` if none was.
     pub(crate) version: Option<Version>,
 }
 
@@ -94,14 +112,17 @@ impl State {
             status,
             presented,
             current: None,
-            pointer: None,
+            endable: None,
             saving: None,
             changes: Changes::default(),
             regenerate: false,
+            in_doubt: false,
+            life: 0,
             doomed: Vec::new(),
             read_only: None,
             sealed: false,
             lock: None,
+            end: None,
             cookie: CookieAction::Keep,
         }
     }
@@ -122,7 +143,7 @@ impl State {
     pub(crate) fn view<'a>(&'a self, serializers: &'a Serializers) -> View<'a> {
         View {
             base: self.current.as_ref().map(|current| &current.record),
-            saving: self.saving.as_deref(),
+            saving: self.saving.as_ref().filter(|s| s.life == self.life).map(|s| &*s.changes),
             changes: &self.changes,
             serializers,
         }
@@ -131,10 +152,11 @@ impl State {
     /// Takes the stored session away, to be destroyed with the next save. What is
     /// set from now on makes a new session.
     pub(crate) fn doom(&mut self) {
-        self.changes = Changes::default();
-        self.regenerate = false;
+        self.life += 1;
+        self.end = None;
+        self.forget_changes();
         let current = self.current.take();
-        if let Some(key) = self.pointer.take() {
+        if let Some(key) = self.endable.take() {
             self.doomed.push(Doomed { key, version: None });
         } else if let Some(current) = current {
             let version = Some(current.version.clone());
@@ -143,16 +165,37 @@ impl State {
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
         }
-        // An id that was issued in this request has not reached the client.
+        self.forget_id();
+    }
+
+    /// Drops what was changed and not saved.
+    pub(crate) fn forget_changes(&mut self) {
+        self.changes = Changes::default();
+        self.regenerate = false;
+        self.in_doubt = false;
+    }
+
+    /// Has the client forget its id, if it has one. An id that was issued in this
+    /// request has not reached the client.
+    pub(crate) fn forget_id(&mut self) {
         self.cookie = if self.presented { CookieAction::Remove } else { CookieAction::Keep };
+    }
+
+    /// Returns the lock to write under, if it is the lock of this very session.
+    pub(crate) fn fence(&self) -> Option<FencingToken> {
+        let (lock, current) = self.lock.as_ref().zip(self.current.as_ref())?;
+        (lock.key() == current.key).then(|| lock.token())
+    }
+
+    /// Takes a lock that is of no more use.
+    pub(crate) fn spent_lock(&mut self) -> Option<HeldLock> {
+        if self.sealed || self.fence().is_none() { self.lock.take() } else { None }
     }
 
     /// Marks the session as found dead by a save.
     pub(crate) fn ended(&mut self) {
         self.current = None;
-        self.saving = None;
-        self.changes = Changes::default();
-        self.regenerate = false;
+        self.forget_changes();
         self.read_only = Some(ReadOnly::Ended);
     }
 
@@ -173,13 +216,14 @@ impl State {
         (!gain.is_zero() && gain >= policy.touch_interval(idle)).then_some(idle)
     }
 
-    /// Whether there is anything to do in the store.
-    pub(crate) fn pending(&self, policy: &Policy, now: Timestamp) -> bool {
+    /// Whether there is anything to do in the store, or to wait for.
+    pub(crate) fn pending(&self, policy: &Policy, now: impl FnOnce() -> Timestamp) -> bool {
         !self.doomed.is_empty()
+            || self.saving.is_some()
             || !self.changes.is_empty()
             || (self.regenerate && self.current.is_some())
             || self.lock.is_some()
-            || self.touch_due(policy, now).is_some()
+            || self.touch_due(policy, now()).is_some()
     }
 
     /// Decides what the client has to be told, now that all is saved.

@@ -88,6 +88,13 @@ async fn a_file_is_no_save_path() {
 }
 
 #[tokio::test]
+async fn a_place_where_nothing_can_be_made_is_an_error() {
+    let err = handler("/proc/nowhere/sessions").open().await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+    assert!(err.to_string().contains("cannot be made"), "{err}");
+}
+
+#[tokio::test]
 async fn a_save_path_that_is_swapped_for_a_link_is_not_followed() {
     let place = Place::new();
     create(&place.handler, &key(1), b"mine").await;

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
 use session_core::{
-    ErrorKind, Operation, PageRequest, Serializers, SessionHandler, SessionKey, WriteMode,
-    WriteOptions,
+    ErrorKind, Event, Observer, Operation, PageRequest, Serializers, SessionHandler, SessionKey,
+    WriteMode, WriteOptions,
 };
-use session_http::Session;
+use session_http::{Session, SessionLayer};
 
 use crate::here::{Here, Times, cookie, serve};
 
@@ -166,7 +166,10 @@ cases_in_one_process! {
             |_: &[u8]| Vec::new(),
         ] {
             let here = target.here().await;
-            let server = serve(counter(here.layer().build().unwrap())).await;
+            let damages = Damages::default();
+            let sessions = here.manager().observer(damages.clone()).build().unwrap();
+            let layer = SessionLayer::builder(sessions).cookie(cookie()).build().unwrap();
+            let server = serve(counter(layer)).await;
             server.a.post("/").await.ok();
             let (key, payload) = only_record(&here).await;
             let damaged = Bytes::from(damage(&payload));
@@ -178,6 +181,7 @@ cases_in_one_process! {
             assert_eq!(server.a.post("/").await.ok().body, "1");
             assert_ne!(server.a.sid(), old);
             assert_eq!(here.chaos.read(&key).await.unwrap().unwrap().payload, damaged);
+            assert_eq!(damages.0.count(), 4);
         }
     }
 
@@ -205,7 +209,7 @@ cases_in_one_process! {
         let app = async |serializer: &str| {
             let serializers = Serializers::by_name(serializer).unwrap();
             let sessions = here.manager().serializers(serializers).build().unwrap();
-            let layer = session_http::SessionLayer::builder(sessions).cookie(cookie()).build();
+            let layer = SessionLayer::builder(sessions).cookie(cookie()).build();
             serve(counter(layer.unwrap())).await
         };
         let old = app("json").await;
@@ -224,7 +228,19 @@ cases_in_one_process! {
     }
 }
 
-fn counter(layer: session_http::SessionLayer) -> Router {
+/// Counts the records that did not verify.
+#[derive(Clone, Debug, Default)]
+struct Damages(Times);
+
+impl Observer for Damages {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Damaged(_)) {
+            self.0.once_more();
+        }
+    }
+}
+
+fn counter(layer: SessionLayer) -> Router {
     let count = async |session: Session| session.increment("n", 1).unwrap().to_string();
     Router::new().route("/", post(count)).layer(layer)
 }

@@ -94,7 +94,8 @@ cases! {
     /// H178
     async fn a_panic_saves_nothing_and_frees_the_lock(target) {
         let site = target.start("--lock-wait 5 --lock-lease 600").visited().await;
-        assert_eq!(site.a.get("/panic?ops=put:x:1").await.status.as_u16(), 500);
+        let error = site.a.get("/panic?ops=put:x:1").await.error();
+        assert_eq!(error, (500, "internal".into()));
         let began = std::time::Instant::now();
         assert_eq!(site.a.get("/peek?k=x").await.v(), Value::Null);
         // The wait for a lock that nobody frees is 5 s.

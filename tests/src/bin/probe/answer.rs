@@ -1,5 +1,7 @@
 //! JSON answers.
 
+use std::any::Any;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -61,6 +63,13 @@ pub(crate) fn of_layer(err: &Error) -> Response<Bytes> {
     *response.status_mut() = status(err.kind());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Answers in place of a handler that has panicked.
+#[expect(clippy::needless_pass_by_value, reason = "as the layer calls it")]
+pub(crate) fn of_panic(_: Box<dyn Any + Send>) -> Response {
+    let error = ErrorKind::Internal;
+    Refusal { status: status(error), error: error.as_str() }.into_response()
 }
 
 fn status(kind: ErrorKind) -> StatusCode {

@@ -10,6 +10,7 @@ use axum::routing::{any, get, post};
 use session_core::Result;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::answer;
 use crate::app::App;
 use crate::options::Options;
 
@@ -56,6 +57,7 @@ pub(crate) fn router(options: &Options, app: &App) -> Result<Router> {
         .route("/ctl/gc", post(control::gc))
         .route("/ctl/raw", get(control::raw));
     // Outside of the sessions, which so see the panic.
-    let router = sessions.merge(revoke).merge(control).layer(CatchPanicLayer::new());
+    let router =
+        sessions.merge(revoke).merge(control).layer(CatchPanicLayer::custom(answer::of_panic));
     Ok(router.with_state(app.clone()))
 }

@@ -1,0 +1,175 @@
+//! Lifetimes, and the cookie's.
+
+use std::time::Duration;
+
+use session_core::{CookieAction, ErrorKind, SessionId, Status};
+
+use super::support::{Rig, SECOND, is_set, kind, respond};
+
+async fn is_alive(rig: &Rig, id: &SessionId) -> bool {
+    rig.load(id).await.status() == Status::Loaded
+}
+
+/// A request that uses the session and changes nothing.
+async fn use_it(rig: &Rig, id: &SessionId) -> bool {
+    let session = rig.load(id).await;
+    respond(&session).await.0.unwrap();
+    session.status() == Status::Loaded
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_idle_time_is_over_and_not_before() {
+    let rig = Rig::with(|p| p.idle = SECOND * 60);
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    rig.clock.advance(SECOND * 60 - Duration::from_millis(1));
+    assert!(is_alive(&rig, &id).await);
+    rig.clock.advance(Duration::from_millis(1));
+    let session = rig.load(&id).await;
+    assert_ne!(session.status(), Status::Loaded);
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    assert_ne!(session.id().unwrap(), id, "an id is never used again");
+}
+
+#[tokio::test]
+async fn use_keeps_a_session_alive_up_to_its_absolute_deadline() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (SECOND * 60, Some(SECOND * 300)));
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    for _ in 0..9 {
+        rig.clock.advance(SECOND * 30);
+        assert!(use_it(&rig, &id).await);
+    }
+    rig.clock.advance(SECOND * 30 - Duration::from_millis(1));
+    assert!(use_it(&rig, &id).await);
+    rig.clock.advance(Duration::from_millis(1));
+    assert!(!use_it(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn a_throttled_touch_ends_a_session_early_by_the_interval_at_most() {
+    let rig = Rig::with(|p| {
+        p.idle = SECOND * 60;
+        p.touch_interval = Some(SECOND * 30);
+    });
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    rig.clock.advance(SECOND * 29);
+    assert!(use_it(&rig, &id).await);
+    rig.clock.advance(SECOND * 30);
+    assert!(is_alive(&rig, &id).await, "not earlier than the idle time minus the interval");
+    rig.clock.advance(SECOND);
+    assert!(!is_alive(&rig, &id).await);
+
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    for _ in 0..100 {
+        rig.clock.advance(SECOND * 29);
+        assert!(use_it(&rig, &id).await, "a session in use never ends");
+    }
+}
+
+#[tokio::test]
+async fn sessions_may_have_lifetimes_of_their_own_and_the_policys_again() {
+    let rig = Rig::with(|p| p.idle = SECOND * 100);
+    let short = rig
+        .stored(|s| {
+            s.set("k", 1)?;
+            s.set_idle(Some(SECOND * 10))
+        })
+        .await;
+    let long = rig
+        .stored(|s| {
+            s.set("k", 1)?;
+            s.set_idle(Some(SECOND * 1000))
+        })
+        .await;
+    let reset = rig.load(&short).await;
+    rig.clock.advance(SECOND * 9);
+    assert!(use_it(&rig, &short).await);
+    rig.clock.advance(SECOND * 9);
+    assert!(is_alive(&rig, &short).await, "a touch goes by the session's own lifetime");
+    reset.set_idle(None).unwrap();
+    reset.save().await.unwrap();
+    rig.clock.advance(SECOND * 99);
+    assert!(is_alive(&rig, &short).await);
+    rig.clock.advance(SECOND);
+    assert!(!is_alive(&rig, &short).await && is_alive(&rig, &long).await);
+}
+
+#[tokio::test]
+async fn signing_in_again_restarts_the_absolute_lifetime() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (SECOND * 100, Some(SECOND * 100)));
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    rig.clock.advance(SECOND * 60);
+    let session = rig.load(&id).await;
+    assert_eq!(session.since_authenticated(), None);
+    session.authenticated().unwrap();
+    session.save().await.unwrap();
+    rig.clock.advance(SECOND * 60);
+    let session = rig.load(&id).await;
+    assert_eq!(session.since_authenticated(), Some(SECOND * 60));
+    assert_eq!(session.age(), SECOND * 120);
+    rig.clock.advance(SECOND * 40);
+    assert!(!is_alive(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn a_session_that_never_ends_does_not() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (Duration::MAX, None));
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    rig.clock.advance(SECOND * 366 * 24 * 3600);
+    rig.sessions.gc().await.unwrap();
+    assert!(is_alive(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn what_ends_between_load_and_save_is_not_brought_back() {
+    let rig = Rig::with(|p| p.idle = SECOND * 60);
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let (writer, user) = (rig.load(&id).await, rig.load(&id).await);
+    rig.clock.advance(SECOND * 60);
+    writer.set("k", 2).unwrap();
+    assert_eq!(kind(writer.save().await), ErrorKind::Gone);
+    respond(&user).await.0.unwrap();
+    assert_eq!((user.id(), user.refresh().await.unwrap()), (None, false));
+    assert_eq!(rig.count().await, 0);
+}
+
+#[tokio::test]
+async fn a_refresh_extends_at_once_and_never_shortens() {
+    let rig = Rig::with(|p| p.idle = SECOND * 60);
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    rig.clock.advance(SECOND);
+    let session = rig.load(&id).await;
+    assert!(session.refresh().await.unwrap());
+    rig.clock.advance(SECOND * 59);
+    assert!(is_alive(&rig, &id).await);
+    assert!(!rig.sessions.create().refresh().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_cookie_lives_as_the_policy_and_the_session_say() {
+    let max_age = |action: CookieAction| match action {
+        CookieAction::Set { max_age, .. } => max_age,
+        other => panic!("{other:?}"),
+    };
+    let rig = Rig::new();
+    let session = rig.sessions.create();
+    session.set("k", 1).unwrap();
+    assert_eq!(max_age(respond(&session).await.1), None, "until the browser closes");
+
+    let session = rig.load(&session.id().unwrap()).await;
+    session.set_persistent(Some(true)).unwrap();
+    let remember_me = max_age(respond(&session).await.1);
+    assert_eq!(remember_me, Some(SECOND * 12 * 3600));
+
+    let session = rig.load(&session.id().unwrap()).await;
+    session.set("k", 2).unwrap();
+    assert_eq!(respond(&session).await.1, CookieAction::Keep, "what the client has is right");
+
+    let rig = Rig::with(|p| (p.persistent, p.rolling, p.idle) = (true, true, SECOND * 60));
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    assert_eq!(max_age(respond(&session).await.1), Some(SECOND * 60));
+    let (saved, cookie) = respond(&rig.sessions.create()).await;
+    saved.unwrap();
+    assert!(!is_set(&cookie), "no session, no cookie");
+}

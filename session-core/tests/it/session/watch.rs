@@ -1,0 +1,121 @@
+//! Streams that end with their session.
+
+use session_core::{Excess, Owner, OwnerLimit, Session};
+use tokio::task::JoinHandle;
+
+use super::support::{Rig, SECOND, key, settle};
+
+/// A stream that lives as long as its session.
+fn stream(session: &Session) -> JoinHandle<()> {
+    let session = session.clone();
+    tokio::spawn(async move { session.ended().await })
+}
+
+#[tokio::test]
+async fn a_logout_ends_every_stream_of_the_session() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let other = rig.stored(|s| s.set("k", 2)).await;
+    let mut streams = Vec::new();
+    for _ in 0..3 {
+        streams.push(stream(&rig.load(&id).await));
+    }
+    let bystander = stream(&rig.load(&other).await);
+    settle().await;
+    assert!(streams.iter().all(|stream| !stream.is_finished()));
+
+    let session = rig.load(&id).await;
+    session.destroy().unwrap();
+    session.save().await.unwrap();
+    for stream in streams {
+        stream.await.unwrap();
+    }
+    assert!(!bystander.is_finished());
+    bystander.abort();
+}
+
+#[tokio::test]
+async fn a_change_of_id_ends_no_stream_and_a_logout_after_it_does() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let before = stream(&rig.load(&id).await);
+    let late = rig.load(&id).await;
+    settle().await;
+    let session = rig.load(&id).await;
+    for _ in 0..3 {
+        session.regenerate().unwrap();
+        session.save().await.unwrap();
+    }
+    let after = stream(&session);
+    let late = stream(&late);
+    settle().await;
+    assert!(!before.is_finished() && !after.is_finished() && !late.is_finished());
+    rig.sessions.destroy(&key(&session.id().unwrap())).await.unwrap();
+    for stream in [before, after, late] {
+        stream.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_after_the_logout_ends_at_once() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    rig.neighbour().sessions.destroy(&key(&id)).await.unwrap();
+    session.ended().await;
+    rig.sessions.create().ended().await;
+}
+
+#[tokio::test]
+async fn asking_again_costs_no_read() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    rig.chaos.take_counts();
+    for _ in 0..3 {
+        // As a loop does that waits for whatever comes first.
+        let stream = stream(&session);
+        settle().await;
+        stream.abort();
+        assert!(stream.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(rig.chaos.counts().reads, 1);
+
+    session.destroy().unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    let stream = stream(&session);
+    settle().await;
+    assert!(!stream.is_finished(), "the new session lives");
+    stream.abort();
+}
+
+#[tokio::test]
+async fn revocation_and_eviction_end_streams() {
+    let rig = Rig::with(|p| p.per_owner = Some(OwnerLimit::new(1, Excess::Evict)));
+    let first = rig.stored(|s| s.bind("tom")).await;
+    let evicted = stream(&rig.load(&first).await);
+    settle().await;
+    rig.clock.advance(SECOND);
+    let second = rig.stored(|s| s.bind("tom")).await;
+    evicted.await.unwrap();
+
+    let revoked = stream(&rig.load(&second).await);
+    settle().await;
+    assert!(!revoked.is_finished());
+    rig.sessions.revoke(&Owner::new("tom").unwrap(), None).await.unwrap();
+    revoked.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_finds_a_session_dead_tells_the_streams() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let stream = stream(&rig.load(&id).await);
+    settle().await;
+    rig.neighbour().sessions.destroy(&key(&id)).await.unwrap();
+    settle().await;
+    assert!(!stream.is_finished());
+    rig.load(&id).await;
+    stream.await.unwrap();
+}

@@ -1,0 +1,164 @@
+//! Writing and touching records. Everything here blocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use session_core::{
+    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Timestamp, Version,
+    WriteMode, WriteOptions,
+};
+
+use crate::error;
+use crate::io::Temp;
+use crate::layout::{self, OwnerHash};
+use crate::record::{Header, Lifetime, MAX_HEAD};
+use crate::shard::Shard;
+use crate::store::{Store, trouble};
+
+impl Store {
+    /// Writes a record as the options say.
+    pub(crate) fn write(
+        &self,
+        key: &SessionKey,
+        payload: &[u8],
+        options: &WriteOptions,
+    ) -> Result<Version> {
+        if options.mode == WriteMode::Create {
+            let op = Operation::Create;
+            return self.in_shard(op, key, |shard| self.write_in(shard, op, key, payload, options));
+        }
+        let op = Operation::Write;
+        let shard = self.shard(op, key)?.ok_or_else(gone)?;
+        self.write_in(&shard, op, key, payload, options)
+    }
+
+    fn write_in(
+        &self,
+        shard: &Arc<Shard>,
+        op: Operation,
+        key: &SessionKey,
+        payload: &[u8],
+        options: &WriteOptions,
+    ) -> Result<Version> {
+        let fail = |errno| error::os(op, errno);
+        let lock = shard.lock().map_err(fail)?;
+        // After the lock, so that waiting for it cannot make an expired record
+        // look alive.
+        let now = self.now();
+        if let Some(fence) = options.fence
+            && self.grant(op, key, shard)?.is_none_or(|grant| grant.token != fence)
+        {
+            return Err(error::new(
+                ErrorKind::Locked,
+                op,
+                "the lock was lost; read the session again",
+            ));
+        }
+        // What cannot be read is not known to have expired, so its key is taken.
+        let unreadable = |err: Error| match (&options.mode, err.kind()) {
+            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
+            _ => err,
+        };
+        let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
+        let old = current.as_ref().map(|head| head.verify(key)).transpose();
+        let old = old.map_err(trouble(op)).map_err(unreadable)?;
+        let version = allow(&options.mode, old.as_ref(), now)?;
+
+        let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
+        let absolute = options.absolute.map_or(Timestamp::MAX, |absolute| now.after(absolute));
+        let mut header = Header::new(version, now.before(options.age), absolute, owner, payload);
+        header.pointer = options.pointer;
+        header.fence = options.fence.map_or(0, |fence| fence.0);
+        let lifetime = Lifetime { touched: now, expires: now.after(options.lifetime()) };
+        let mut head = [0; MAX_HEAD];
+        let len = header.encode(key, lifetime, &mut head);
+
+        let temp = if self.is_durable() {
+            Temp::flushed(shard.dir(), &head[..len], payload)
+        } else {
+            Temp::spare(shard.dir(), &head[..len], payload, self.save_path()?.uid())
+        };
+        let temp = temp.map_err(fail)?;
+        let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
+        // The marker comes first and goes last: an owner's session is never
+        // without one.
+        if after != before
+            && let Some(owner) = after
+        {
+            self.mark(op, OwnerHash::of(owner), key)?;
+        }
+        let name = layout::record(key);
+        let renamed = match old {
+            Some(_) => temp.replace(&name, &self.renames),
+            None => temp.insert(&name, &self.renames),
+        };
+        renamed.map_err(|errno| match errno {
+            Errno::EXIST => taken(),
+            Errno::NOENT => gone(),
+            Errno::IO => error::late(op, errno),
+            errno => fail(errno),
+        })?;
+        if after != before
+            && let Some(owner) = before
+        {
+            self.unmark(OwnerHash::of(owner), key);
+        }
+        self.settle(op, shard, lock)?;
+        Ok(Version::counter(version))
+    }
+
+    /// Extends a lifetime in place.
+    pub(crate) fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
+        let op = Operation::Touch;
+        let Some(shard) = self.shard(op, key)? else { return Ok(false) };
+        let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
+        let Some(head) = self.head(op, key, &shard, OFlags::RDWR)? else { return Ok(false) };
+        let (header, old) = head.verify(key).map_err(trouble(op))?;
+        let now = self.now();
+        if !old.is_live(now) {
+            return Ok(false);
+        }
+        let expires = old.expires.max(now.after(idle).min(header.absolute));
+        head.touch(Lifetime { touched: now, expires }, self.is_durable())
+            .map_err(|errno| error::late(op, errno))?;
+        Ok(true)
+    }
+}
+
+/// Returns the version that a write makes, if it may happen.
+fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
+    let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
+    match (mode, live) {
+        (WriteMode::Create, None) => first_version(),
+        (WriteMode::Create, Some(_)) => Err(taken()),
+        (WriteMode::Replace | WriteMode::IfVersion(_), None) => Err(gone()),
+        (WriteMode::IfVersion(wanted), Some(version)) if wanted.as_counter() != Some(version) => {
+            Err(error::new(
+                ErrorKind::Conflict,
+                Operation::Write,
+                "somebody else wrote first; read the session again",
+            ))
+        }
+        (WriteMode::Replace | WriteMode::IfVersion(_), Some(version)) => {
+            Ok(version.wrapping_add(1))
+        }
+    }
+}
+
+/// Draws the version that a new record begins with, so that a key that is
+/// destroyed and created again never comes to a version it had.
+fn first_version() -> Result<u64> {
+    let mut random = [0; 8];
+    OsRandom.fill(&mut random)?;
+    Ok(u64::from_le_bytes(random) >> 1)
+}
+
+fn gone() -> Error {
+    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
+}
+
+fn taken() -> Error {
+    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
+}
