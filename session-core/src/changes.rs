@@ -1,6 +1,5 @@
 //! What one request did to a session, replayable on a newer state of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,38 +57,79 @@ impl fmt::Debug for Op {
     }
 }
 
-/// All that was done to one key, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Log(Vec<Op>);
+/// All that was done to one key, in order: mostly one thing.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    first: Op,
+    more: Vec<Op>,
+}
 
 impl Log {
+    const fn new(op: Op) -> Self {
+        Self { first: op, more: Vec::new() }
+    }
+
     /// Adds one operation. What it overwrites is forgotten.
     fn add(&mut self, op: Op) {
         if op.overwrites() {
-            self.0.clear();
+            *self = Self::new(op);
+            return;
         }
-        if let (Some(Op::Increment(sum)), Op::Increment(by)) = (self.0.last_mut(), &op)
+        let last = self.more.last_mut().unwrap_or(&mut self.first);
+        if let (Op::Increment(sum), Op::Increment(by)) = (last, &op)
             && let Some(both) = sum.checked_add(*by)
         {
             *sum = both;
             return;
         }
-        self.0.push(op);
+        self.more.push(op);
     }
 
     /// Does it all to a value.
     pub(crate) fn apply(&self, value: Option<Value>) -> Result<Option<Value>> {
-        self.0.iter().try_fold(value, |value, op| op.apply(value))
+        let value = self.first.apply(value)?;
+        self.more.iter().try_fold(value, |value, op| op.apply(value))
     }
 
     /// Whether all that was done is to remove the value.
     pub(crate) fn removes(&self) -> bool {
-        matches!(self.0[..], [Op::Remove])
+        matches!(self.first, Op::Remove) && self.more.is_empty()
     }
 
     /// Whether the value before makes no difference.
-    pub(crate) fn overwrites(&self) -> bool {
-        self.0.first().is_some_and(Op::overwrites)
+    pub(crate) const fn overwrites(&self) -> bool {
+        self.first.overwrites()
+    }
+}
+
+/// What was done to each key, sorted by name. A request changes few keys, so a
+/// list is enough.
+#[derive(Clone, Default)]
+pub(crate) struct Logs(Vec<(String, Log)>);
+
+impl Logs {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Log> {
+        self.find(name).ok().map(|at| &self.0[at].1)
+    }
+
+    fn add(&mut self, name: &str, op: Op) {
+        match self.find(name) {
+            Ok(at) => self.0[at].1.add(op),
+            Err(at) => self.0.insert(at, (name.to_owned(), Log::new(op))),
+        }
+    }
+
+    /// Returns names and logs in the order of the names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Log)> {
+        self.0.iter().map(|(name, log)| (name.as_str(), log))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 }
 
@@ -101,8 +141,8 @@ impl Log {
 pub(crate) struct Changes {
     /// Whether everything that was there before was dropped first.
     cleared: bool,
-    user: BTreeMap<String, Log>,
-    flash: BTreeMap<String, Log>,
+    user: Logs,
+    flash: Logs,
     pub(crate) meta: MetaChanges,
 }
 
@@ -146,14 +186,14 @@ impl MetaChanges {
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        !self.cleared && self.user.is_empty() && self.flash.is_empty() && self.meta.is_empty()
+        !self.cleared && self.user.0.is_empty() && self.flash.0.is_empty() && self.meta.is_empty()
     }
 
     pub(crate) const fn cleared(&self) -> bool {
         self.cleared
     }
 
-    pub(crate) const fn logs(&self, space: Space) -> &BTreeMap<String, Log> {
+    pub(crate) const fn logs(&self, space: Space) -> &Logs {
         match space {
             Space::User => &self.user,
             Space::Flash => &self.flash,
@@ -165,23 +205,19 @@ impl Changes {
     }
 
     pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {
-        let logs = self.logs_mut(space);
-        match logs.get_mut(name) {
-            Some(log) => log.add(op),
-            None => logs.entry(name.to_owned()).or_default().add(op),
-        }
+        self.logs_mut(space).add(name, op);
     }
 
     /// Forgets which values were removed.
     pub(crate) fn undo_removals(&mut self, space: Space) {
-        self.logs_mut(space).retain(|_, log| !log.removes());
+        self.logs_mut(space).0.retain(|(_, log)| !log.removes());
     }
 
     /// Drops all data; settings of the session stay.
     pub(crate) fn clear(&mut self) {
         self.cleared = true;
-        self.user.clear();
-        self.flash.clear();
+        self.user.0.clear();
+        self.flash.0.clear();
     }
 
     /// Adds what was done after this.
@@ -190,9 +226,8 @@ impl Changes {
             self.clear();
         }
         for (logs, later) in [(&mut self.user, later.user), (&mut self.flash, later.flash)] {
-            for (name, log) in later {
-                let known = logs.entry(name).or_default();
-                log.0.into_iter().for_each(|op| known.add(op));
+            for (name, log) in later.0 {
+                std::iter::once(log.first).chain(log.more).for_each(|op| logs.add(&name, op));
             }
         }
         self.meta.then(later.meta);
@@ -212,7 +247,7 @@ impl Changes {
         }
     }
 
-    const fn logs_mut(&mut self, space: Space) -> &mut BTreeMap<String, Log> {
+    const fn logs_mut(&mut self, space: Space) -> &mut Logs {
         match space {
             Space::User => &mut self.user,
             Space::Flash => &mut self.flash,
@@ -225,7 +260,7 @@ impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Changes")
             .field("cleared", &self.cleared)
-            .field("keys", &(self.user.len() + self.flash.len()))
+            .field("keys", &(self.user.0.len() + self.flash.0.len()))
             .finish_non_exhaustive()
     }
 }
@@ -272,7 +307,7 @@ mod tests {
         changes.add(Space::User, "n", Op::Increment(2));
         changes.add(Space::User, "n", Op::Increment(3));
         assert_eq!(after(&changes, "n", Some(Value::Int(100))), Some(Value::Int(6)));
-        assert_eq!(changes.user["n"].0.len(), 2);
+        assert_eq!(changes.user.get("n").unwrap().more.len(), 1);
     }
 
     #[test]

@@ -29,8 +29,9 @@ impl Timestamp {
     /// millisecond count as a whole one, so that nothing ends early.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Self(self.0.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)))
+        let millis = duration.as_secs().saturating_mul(1000);
+        let part = duration.subsec_nanos().div_ceil(1_000_000);
+        Self(self.0.saturating_add(millis).saturating_add(part.into()))
     }
 
     /// Returns the moment `duration` earlier, or the epoch.

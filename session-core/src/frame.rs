@@ -180,7 +180,9 @@ pub(crate) struct Builder<'a> {
     values: Vec<u8>,
     /// As they will be, but for where table and values begin.
     slots: Vec<Slot>,
-    serializers: Vec<&'a str>,
+    writer: &'a str,
+    /// Others that wrote values which stay as they are.
+    others: Vec<&'a str>,
     max_bytes: usize,
 }
 
@@ -191,7 +193,8 @@ impl<'a> Builder<'a> {
             table: Vec::with_capacity(64),
             values: Vec::with_capacity(like + 64),
             slots: Vec::new(),
-            serializers: vec![writer],
+            writer,
+            others: Vec::new(),
             max_bytes,
         }
     }
@@ -238,12 +241,15 @@ impl<'a> Builder<'a> {
 
     /// Returns the number by which entries name a serializer.
     pub(crate) fn serializer(&mut self, name: &'a str) -> Result<u8> {
-        let known = self.serializers.iter().position(|known| *known == name);
+        if name == self.writer {
+            return Ok(0);
+        }
+        let known = self.others.iter().position(|known| *known == name);
         let index = known.unwrap_or_else(|| {
-            self.serializers.push(name);
-            self.serializers.len() - 1
+            self.others.push(name);
+            self.others.len() - 1
         });
-        u8::try_from(index)
+        u8::try_from(index + 1)
             .ok()
             .filter(|index| index & FLASH == 0)
             .ok_or_else(|| too_large("a session holds values of more than 128 serializers"))
@@ -260,7 +266,8 @@ impl<'a> Builder<'a> {
         set(meta.persistent.is_some(), flag::PERSIST_SET);
         set(meta.persistent == Some(true), flag::PERSIST);
 
-        if self.serializers.iter().any(|name| name.len() > usize::from(u8::MAX)) {
+        let mut names = std::iter::once(&self.writer).chain(&self.others);
+        if names.any(|name| name.len() > usize::from(u8::MAX)) {
             return Err(too_large("a serializer's name has at most 255 bytes; shorten it"));
         }
         let mut out = Vec::with_capacity(self.table.len() + self.values.len() + 128);
@@ -272,9 +279,10 @@ impl<'a> Builder<'a> {
         if let Some(owner) = &meta.owner {
             put_text(&mut out, owner.as_str());
         }
-        put_len(&mut out, self.serializers.len());
+        put_len(&mut out, 1 + self.others.len());
         let serializers_at = out.len() as u32;
-        self.serializers.iter().for_each(|name| put_text(&mut out, name));
+        put_text(&mut out, self.writer);
+        self.others.iter().for_each(|name| put_text(&mut out, name));
         put_len(&mut out, self.slots.len());
         let table_at = out.len() as u32;
         out.extend_from_slice(&self.table);

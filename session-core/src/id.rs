@@ -84,6 +84,10 @@ impl SessionId {
         }
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0.0
+    }
+
     /// Returns the secret itself, for the cookie and nothing else.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -21,7 +21,7 @@ impl SessionKey {
     /// Returns the key of an id.
     #[must_use]
     pub fn of(id: &SessionId) -> Self {
-        Self(Sha256::digest(id.expose().as_bytes()).into())
+        Self(Sha256::digest(id.as_bytes()).into())
     }
 
     /// Takes the bytes that [`as_bytes`](Self::as_bytes) gave.

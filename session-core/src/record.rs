@@ -285,7 +285,7 @@ impl View<'_> {
             if changes.cleared() {
                 names.clear();
             }
-            names.extend(changes.logs(space).keys().cloned());
+            names.extend(changes.logs(space).names().map(str::to_owned));
         }
         let mut present = BTreeSet::new();
         for name in names {

@@ -19,7 +19,8 @@ pin_project! {
         #[pin]
         inner: F,
         lazy: Option<LazySession>,
-        saving: Option<(Saving, Option<F::Output>)>,
+        // Boxed, because most responses have nothing to wait for.
+        saving: Option<Box<(Saving, Option<F::Output>)>>,
     }
 }
 
@@ -56,11 +57,12 @@ where
         if this.saving.is_none() {
             let response = ready!(this.inner.poll(cx))?;
             match begin(lazy, &response) {
-                Some(saving) => *this.saving = Some((saving, Some(Ok(response)))),
+                Some(saving) => *this.saving = Some(Box::new((saving, Some(Ok(response))))),
                 None => return Poll::Ready(Ok(finish(lazy, response))),
             }
         }
-        let Some((saving, response)) = this.saving else { return Poll::Pending };
+        let Some(waiting) = this.saving else { return Poll::Pending };
+        let (saving, response) = &mut **waiting;
         let saved = ready!(match saving {
             Saving::Session(work) => Pin::new(work).poll(cx),
             Saving::Eager(work) => work.as_mut().poll(cx),

@@ -39,9 +39,17 @@ struct Presented {
 impl LazySession {
     pub(crate) fn of<B>(request: &Request<B>, settings: &Arc<Settings>) -> Self {
         let presented = settings.transports.iter().enumerate().find_map(|(at, transport)| {
-            let mut fields = request.headers().get_all(transport.request_header()).iter();
-            let first = fields.next()?.clone();
-            Some(Presented { transport: at, first, more: fields.cloned().collect() })
+            let headers = request.headers();
+            let name = transport.request_header();
+            let first = headers.get(name)?.clone();
+            // Few requests repeat any field.
+            let repeats = headers.len() > headers.keys_len();
+            let more = if repeats {
+                headers.get_all(name).iter().skip(1).cloned().collect()
+            } else {
+                Vec::new()
+            };
+            Some(Presented { transport: at, first, more })
         });
         let path = &settings.cookies.config.path;
         Self(Arc::new(Lazy {

@@ -5,6 +5,7 @@
 mod axum;
 mod body;
 mod builder;
+mod config;
 mod cookie;
 mod error;
 mod ext;
@@ -18,6 +19,7 @@ mod transport;
 
 pub use body::SessionBody;
 pub use builder::LayerBuilder;
+pub use config::HttpConfig;
 #[cfg(feature = "signed")]
 pub use cookie::KeyRing;
 pub use cookie::{CookieConfig, SameSite, Secure};

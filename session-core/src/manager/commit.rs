@@ -10,7 +10,7 @@ use crate::record::{Making, Record};
 use crate::session::state::{Current, Doomed, Saving, State, idle, set_cookie};
 use crate::{
     Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
-    Result, Save, Session, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+    Result, Save, Session, SessionId, SessionKey, Timestamp, Version, WriteMode, WriteOptions,
 };
 
 /// How often an id is drawn when the key of the last one was taken.
@@ -254,8 +254,8 @@ impl Core {
         mode: WriteMode,
         meta: &Meta,
         fence: Option<FencingToken>,
+        now: Timestamp,
     ) -> WriteOptions {
-        let now = self.now();
         let mut options = WriteOptions::new(mode, idle(meta, &self.policy));
         options.absolute = super::load::left(meta.absolute, now);
         options.age = now.since(meta.created);
@@ -264,7 +264,7 @@ impl Core {
         options
     }
 
-    /// Returns the session as it is after a write.
+    /// Returns the session as it is after a write that was begun at `now`.
     pub(super) fn written(
         &self,
         id: &SessionId,
@@ -272,8 +272,9 @@ impl Core {
         version: Version,
         record: Record,
         options: &WriteOptions,
+        now: Timestamp,
     ) -> Arc<Current> {
-        let expires = Some(self.now().after(options.lifetime()));
+        let expires = Some(now.after(options.lifetime()));
         Arc::new(Current { id: id.clone(), key: *key, version, record, expires })
     }
 
@@ -294,7 +295,7 @@ impl Core {
             let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
-            let options = self.options(WriteMode::Create, draft.meta(), None);
+            let options = self.options(WriteMode::Create, draft.meta(), None, now);
             if options.lifetime().is_zero() {
                 return Ok(Saved::Unchanged);
             }
@@ -307,7 +308,8 @@ impl Core {
                     if self.policy.per_owner.is_some() {
                         rare(self.evict_excess(work, draft.meta(), &key)).await;
                     }
-                    return Ok(Saved::Written(self.written(&id, &key, version, draft, &options)));
+                    let written = self.written(&id, &key, version, draft, &options, now);
+                    return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
                 Err(err) => return Err(err.into()),
@@ -326,7 +328,8 @@ impl Core {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
-            let options = self.options(mode, draft.meta(), work.fence);
+            let now = self.now();
+            let options = self.options(mode, draft.meta(), work.fence, now);
             if options.lifetime().is_zero() {
                 let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
                 rare(self.end(&doomed)).await?;
@@ -341,7 +344,7 @@ impl Core {
                     if self.policy.per_owner.is_some() {
                         rare(self.evict_excess(work, draft.meta(), &base.key)).await;
                     }
-                    let written = self.written(&base.id, &base.key, version, draft, &options);
+                    let written = self.written(&base.id, &base.key, version, draft, &options, now);
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::Conflict => {

@@ -66,7 +66,8 @@ impl Core {
         self.unremember(&old.key);
         self.observe(&Event::Regenerated);
         self.evict_excess(work, new.draft.meta(), &new.key).await;
-        Ok(Saved::Written(self.written(&new.id, &new.key, new.version, new.draft, &new.options)))
+        let New { id, key, version, draft, options } = new;
+        Ok(Saved::Written(self.written(&id, &key, version, draft, &options, self.now())))
     }
 
     /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
@@ -75,7 +76,8 @@ impl Core {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
             let draft = self.making(&key).moved(&old.record, &work.changes)?;
-            let options = self.options(WriteMode::Create, draft.meta(), None);
+            let now = self.now();
+            let options = self.options(WriteMode::Create, draft.meta(), None, now);
             if options.lifetime().is_zero() {
                 return Ok(None);
             }
@@ -108,7 +110,7 @@ impl Core {
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
         new.draft = self.making(&new.key).moved(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
-        new.options = self.options(mode, new.draft.meta(), None);
+        new.options = self.options(mode, new.draft.meta(), None, self.now());
         new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;
         Ok(())
     }

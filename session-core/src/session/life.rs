@@ -285,7 +285,7 @@ impl Session {
         let pending = {
             let mut state = self.state();
             state.sealed = true;
-            state.pending(&core.policy, core.now())
+            state.pending(&core.policy, || core.now())
         };
         core.draw_lottery();
         pending.then(|| {

@@ -217,13 +217,13 @@ impl State {
     }
 
     /// Whether there is anything to do in the store, or to wait for.
-    pub(crate) fn pending(&self, policy: &Policy, now: Timestamp) -> bool {
+    pub(crate) fn pending(&self, policy: &Policy, now: impl FnOnce() -> Timestamp) -> bool {
         !self.doomed.is_empty()
             || self.saving.is_some()
             || !self.changes.is_empty()
             || (self.regenerate && self.current.is_some())
             || self.lock.is_some()
-            || self.touch_due(policy, now).is_some()
+            || self.touch_due(policy, now()).is_some()
     }
 
     /// Decides what the client has to be told, now that all is saved.

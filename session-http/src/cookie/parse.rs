@@ -29,7 +29,7 @@ impl Cookies {
                 bytes += field.len();
                 bytes <= MAX_BYTES
             })
-            .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
+            .flat_map(|field| pairs(field.as_bytes()))
             .take(MAX_COOKIES);
         for pair in pairs {
             let Some(id) = self.value(pair).and_then(|value| self.id(value)) else { continue };
@@ -58,6 +58,17 @@ impl Cookies {
         }
         SessionId::parse(value).ok()
     }
+}
+
+/// Cuts a field at its semicolons.
+fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(field);
+    std::iter::from_fn(move || {
+        let field = rest?;
+        let Some(end) = memchr::memchr(b';', field) else { return rest.take() };
+        rest = Some(&field[end + 1..]);
+        Some(&field[..end])
+    })
 }
 
 #[cfg(test)]

@@ -200,3 +200,60 @@ async fn the_application_writes_its_own_error_responses() {
     assert_eq!(answer.status(), StatusCode::IM_A_TEAPOT);
     assert_eq!(answer.body(), "sorry: unavailable");
 }
+
+#[tokio::test]
+async fn a_refused_response_hands_out_no_id_that_was_saved_before() {
+    let (chaos, layer) = store();
+    chaos.fail(Operation::Write, ErrorKind::Unavailable);
+    let client = Client::new(layer.build().unwrap());
+    let answer = client
+        .send(with!(session => {
+            session.set("a", 1).unwrap();
+            session.save().await.unwrap();
+            session.set("b", 2).unwrap();
+        }))
+        .await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(set_cookie(&answer), None);
+}
+
+#[tokio::test]
+async fn a_save_that_first_meets_a_change_and_then_a_logout_has_the_client_forget_its_id() {
+    let memory = session_core::MemoryHandler::new();
+    let chaos = session_core::testkit::Chaos::new(memory.clone());
+    let elsewhere = session_core::SessionManager::new(memory);
+    let layer = crate::support::builder(session_core::SessionManager::new(chaos.clone()));
+    let client = Client::new(layer.build().unwrap());
+    client.send(with!(session => session.set("user", "ann").unwrap())).await;
+    let id = session_core::SessionId::parse(client.cookie.lock().unwrap().as_ref().unwrap());
+    let id = id.unwrap();
+
+    let written = elsewhere.load(&id).await.unwrap();
+    let slow = client.clone();
+    let (loaded, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (Arc::clone(&loaded), Arc::clone(&go_on));
+    let answer = tokio::spawn(async move {
+        slow.send(|request| async move {
+            let session = request.session().await.unwrap();
+            tell.notify_one();
+            wait.notified().await;
+            session.set("late", 1).unwrap();
+            ok()
+        })
+        .await
+    });
+    loaded.notified().await;
+    written.set("other", 1).unwrap();
+    written.save().await.unwrap();
+    let hold = chaos.hold(Operation::Read);
+    go_on.notify_one();
+    hold.reached().await;
+    let ended = elsewhere.load(&id).await.unwrap();
+    ended.destroy().unwrap();
+    ended.save().await.unwrap();
+    hold.release();
+
+    let answer = answer.await.unwrap();
+    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    assert_eq!(set_cookie(&answer).as_deref(), Some(""));
+}

@@ -179,7 +179,8 @@ cases_in_one_process! {
         assert!(server.a.get("/foo/bar").await.ok().cookie().is_some());
         assert!(server.a.copy().get("/foo/bar/baz").await.ok().cookie().is_none());
         let other = server.a.clone().with_header("cookie", "sid=x");
-        server.a.jar().take("sid=; Path=/foo/bar; Max-Age=0", place(), std::time::SystemTime::now());
+        let gone = "sid=; Path=/foo/bar; Max-Age=0";
+        server.a.jar().take(gone, place(), std::time::SystemTime::now());
         assert!(other.get("/foo/bar/baz").await.ok().cookie().is_some());
     }
 

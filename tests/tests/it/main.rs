@@ -2,6 +2,8 @@
 //!
 //! `cases.tsv` says which test holds which case.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[macro_use]
 mod macros;
 mod here;
@@ -15,6 +17,7 @@ mod cookies;
 mod creation;
 mod expiry;
 mod faults;
+mod locks;
 mod options;
 mod reading;
 mod response;

@@ -26,7 +26,8 @@ cases! {
     async fn who_follows_a_redirect_at_once_sees_what_was_saved(target) {
         let site = target.start("").visited().await;
         for round in 0..1000 {
-            let request = site.a.request(Method::GET, &format!("/status?code=302&ops=put:n:{round}"));
+            let uri = format!("/status?code=302&ops=put:n:{round}");
+            let request = site.a.request(Method::GET, &uri);
             let head = Client::send_alone(site.a.next_server(), request).await.unwrap();
             assert_eq!(head.status(), StatusCode::FOUND);
             let request = site.a.request(Method::GET, "/peek?k=n");
@@ -127,18 +128,22 @@ cases! {
 cases_in_one_process! {
     /// H171
     async fn the_body_is_what_the_handler_made_and_the_session_is_saved_before_it_ends(target) {
-        async fn count(session: Session) {
+        /// Counts, and goes on with the response.
+        async fn count<R>(session: Session, response: R) -> R {
             session.increment("n", 1).unwrap();
+            response
         }
         let chunks = || Body::from_stream(stream::iter([Ok::<_, std::io::Error>("ab"), Ok("cd")]));
+        let empty = ([(CONTENT_LENGTH, "0")], "");
+        let known = ([(CONTENT_LENGTH, "4")], "abcd");
         let here = target.here().await;
         let router = Router::new()
-            .route("/empty", any(async |s: Session| { count(s).await; ([(CONTENT_LENGTH, "0")], "") }))
-            .route("/known", any(async |s: Session| { count(s).await; ([(CONTENT_LENGTH, "4")], "abcd") }))
-            .route("/chunks", any(async move |s: Session| { count(s).await; chunks() }))
-            .route("/204", any(async |s: Session| { count(s).await; StatusCode::NO_CONTENT }))
-            .route("/304", any(async |s: Session| { count(s).await; StatusCode::NOT_MODIFIED }))
-            .route("/n", get(async |s: Session| s.get::<i64>("n").unwrap().unwrap_or(0).to_string()))
+            .route("/empty", any(async move |s: Session| count(s, empty).await))
+            .route("/known", any(async move |s: Session| count(s, known).await))
+            .route("/chunks", any(async move |s: Session| count(s, chunks()).await))
+            .route("/204", any(async |s: Session| count(s, StatusCode::NO_CONTENT).await))
+            .route("/304", any(async |s: Session| count(s, StatusCode::NOT_MODIFIED).await))
+            .route("/n", get(async |s: Session| s.get::<i64>("n").unwrap().unwrap().to_string()))
             .layer(here.layer().build().unwrap());
         let server = serve(router).await;
         let cases = [
@@ -151,8 +156,8 @@ cases_in_one_process! {
         ];
         for (round, (method, uri, body, length)) in (1..).zip(cases) {
             let reply = server.a.send(method, uri).await;
-            assert_eq!((&*reply.body, length), (body.as_bytes(), reply.headers
-                .get(CONTENT_LENGTH).map(|field| field.to_str().unwrap())), "{uri}");
+            let sent = reply.headers.get(CONTENT_LENGTH).map(|field| field.to_str().unwrap());
+            assert_eq!((&*reply.body, sent), (body.as_bytes(), length), "{uri}");
             assert_eq!(reply.headers.contains_key(TRANSFER_ENCODING), uri == "/chunks");
             assert_eq!(server.a.get("/n").await.body, round.to_string());
         }

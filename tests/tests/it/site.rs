@@ -20,7 +20,6 @@ pub(crate) struct Site {
     /// Milliseconds by which the clocks are ahead.
     ahead: Arc<AtomicU64>,
     directory: TempDir,
-    target: Target,
 }
 
 /// Calls to the stores since the last time they were asked for.
@@ -40,7 +39,7 @@ impl Target {
     pub(crate) fn start(self, args: &str) -> Site {
         let directory = tempfile::tempdir().unwrap();
         let nodes = (0..self.processes).map(|_| run(&self.uri(&directory), args)).collect();
-        Site { nodes, client: Client::default(), ahead: Arc::default(), directory, target: self }
+        Site { nodes, client: Client::default(), ahead: Arc::default(), directory }
     }
 
     /// Starts a site whose clocks are moved by [`Site::advance`] alone.
@@ -75,11 +74,6 @@ impl Site {
     /// Returns the directory, which holds the store if that is the file engine.
     pub(crate) fn directory(&self) -> &TempDir {
         &self.directory
-    }
-
-    /// Starts one process more with other options.
-    pub(crate) fn add(&mut self, args: &str) {
-        self.nodes.push(run(&self.target.uri(&self.directory), args));
     }
 
     /// Ends a process as `kill -9` does.

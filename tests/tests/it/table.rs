@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 const TABLE: &str = include_str!("../../cases.tsv");
 
 /// The modules that hold cases.
-const MODULES: [(&str, &str); 10] = [
+const MODULES: [(&str, &str); 11] = [
     ("acceptance", include_str!("acceptance.rs")),
     ("client", include_str!("client.rs")),
     ("concurrency", include_str!("concurrency.rs")),
@@ -13,6 +13,7 @@ const MODULES: [(&str, &str); 10] = [
     ("creation", include_str!("creation.rs")),
     ("expiry", include_str!("expiry.rs")),
     ("faults", include_str!("faults.rs")),
+    ("locks", include_str!("locks.rs")),
     ("reading", include_str!("reading.rs")),
     ("response", include_str!("response.rs")),
     ("rotation", include_str!("rotation.rs")),

@@ -6,6 +6,7 @@ use axum::routing::get;
 use session_http::{Session, SessionError, SessionLayer};
 
 use crate::contender::large;
+use crate::serve::failed;
 
 pub(crate) async fn router(uri: &str) -> Result<Router, SessionError> {
     let layer = SessionLayer::connect(uri).await?;
@@ -49,9 +50,4 @@ async fn fill(session: Session) -> Result<&'static str, StatusCode> {
         session.set(&key, text).map_err(failed)?;
     }
     Ok("ok\n")
-}
-
-fn failed(err: SessionError) -> StatusCode {
-    eprintln!("{err}");
-    StatusCode::INTERNAL_SERVER_ERROR
 }

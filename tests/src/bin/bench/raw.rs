@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::Failure;
 use crate::contender::large;
+use crate::serve::failed;
 
 const LIFE: Duration = Duration::from_secs(1440);
 
@@ -166,14 +167,9 @@ async fn load(store: &Arc<Store>, Id(id): Id) -> Response<Data> {
 /// Stores a session under a new id, and sends the cookie.
 async fn begin(store: &Arc<Store>, data: Data) -> Response<impl IntoResponse + use<>> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|err| failed(err.to_string().into()))?;
+    getrandom::fill(&mut random).map_err(|err| failed(err.to_string()))?;
     let id = format!("{:032x}", u128::from_le_bytes(random));
     let cookie = format!("sid={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
     store.save(id, &data).await.map_err(failed)?;
     Ok(([(SET_COOKIE, cookie)], "ok\n"))
-}
-
-fn failed(err: Failure) -> StatusCode {
-    eprintln!("{err}");
-    StatusCode::INTERNAL_SERVER_ERROR
 }

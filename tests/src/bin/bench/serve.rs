@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use axum::http::StatusCode;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
@@ -25,4 +26,10 @@ pub(crate) fn run(contender: Contender, dir: &Path, listen: &str) -> Result<(), 
         axum::serve(listener, app).await?;
         Ok(())
     })
+}
+
+/// Reports why a request failed, so that a benchmark does not measure errors.
+pub(crate) fn failed(err: impl Into<Failure>) -> StatusCode {
+    eprintln!("{}", err.into());
+    StatusCode::INTERNAL_SERVER_ERROR
 }

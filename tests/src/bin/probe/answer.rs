@@ -66,7 +66,6 @@ pub(crate) fn of_layer(err: &Error) -> Response<Bytes> {
 }
 
 /// Answers in place of a handler that has panicked.
-#[expect(clippy::needless_pass_by_value, reason = "as the layer calls it")]
 pub(crate) fn of_panic(_: Box<dyn Any + Send>) -> Response {
     let error = ErrorKind::Internal;
     Refusal { status: status(error), error: error.as_str() }.into_response()

@@ -79,7 +79,7 @@ impl Options {
         while let Some(arg) = args.next()? {
             let Long(name) = arg else { return Err(arg.unexpected().into()) };
             let name = name.to_owned();
-            let Options { policy, cookie, .. } = &mut options;
+            let Self { policy, cookie, .. } = &mut options;
             match name.as_str() {
                 "help" => return Ok(Asked::Help),
                 "persist" => policy.persistent = true,

@@ -57,6 +57,7 @@ pub(crate) fn router(options: &Options, app: &App) -> Result<Router> {
         .route("/ctl/gc", post(control::gc))
         .route("/ctl/raw", get(control::raw));
     // Outside of the sessions, which so see the panic.
-    let router = sessions.merge(revoke).merge(control).layer(CatchPanicLayer::custom(answer::of_panic));
+    let router =
+        sessions.merge(revoke).merge(control).layer(CatchPanicLayer::custom(answer::of_panic));
     Ok(router.with_state(app.clone()))
 }
