@@ -9,6 +9,9 @@ mod cookies;
 #[cfg(all(feature = "axum", feature = "file"))]
 mod examples;
 mod failures;
+#[path = "../../examples/own_handler/my_handler.rs"]
+mod my_handler;
+mod own_handler;
 mod several;
 mod support;
 mod transports;
