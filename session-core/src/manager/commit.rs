@@ -9,8 +9,8 @@ use crate::frame::Meta;
 use crate::record::{Making, Record};
 use crate::session::state::{Current, Doomed, Saving, State, idle, set_cookie};
 use crate::{
-    Conflict, CookieAction, Error, ErrorKind, Event, Excess, FencingToken, Operation, PageRequest,
-    Result, Save, Session, SessionId, SessionKey, Timestamp, Version, WriteMode, WriteOptions,
+    Conflict, CookieAction, Error, ErrorKind, Event, FencingToken, Operation, Result, Save,
+    Session, SessionId, SessionKey, Timestamp, Version, WriteMode, WriteOptions,
 };
 
 /// How often an id is drawn when the key of the last one was taken.
@@ -18,8 +18,6 @@ pub(super) const MAX_DRAWS: usize = 8;
 /// How often a save is replayed. Within a process the savers of one session
 /// stand in line, so this is about other processes.
 const MAX_CONFLICTS: u32 = 64;
-/// The most sessions of an owner that are asked for at once when they are counted.
-const OWNER_PAGE: usize = 100;
 
 /// What one save works with.
 pub(super) struct Work {
@@ -399,56 +397,6 @@ impl Core {
         }
         Ok(())
     }
-
-    /// Refuses one session too many of an owner, where the policy says so.
-    pub(super) async fn refuse_excess(
-        &self,
-        work: &Work,
-        meta: &Meta,
-        key: &SessionKey,
-    ) -> Result<()> {
-        let Some(limit) = self.policy.per_owner.as_ref() else { return Ok(()) };
-        let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
-            return Ok(());
-        };
-        if limit.excess != Excess::Refuse {
-            return Ok(());
-        }
-        let mut others = 0;
-        let page_len = limit.sessions.saturating_add(1).min(OWNER_PAGE);
-        let mut request = PageRequest::first(page_len);
-        loop {
-            let page = self.call(Operation::Index, index.sessions(owner, &request), |_| 0).await?;
-            others += page.items.iter().filter(|item| item.key != *key).count();
-            if others >= limit.sessions {
-                let message = "the owner has as many sessions as are allowed; end one of them";
-                return Err(Error::new(ErrorKind::TooMany, Operation::Index, message));
-            }
-            let Some(next) = page.next else { return Ok(()) };
-            request = PageRequest::at(next, page_len);
-        }
-    }
-
-    /// Ends the oldest sessions of an owner that has too many, where the policy says so.
-    pub(super) async fn evict_excess(&self, work: &Work, meta: &Meta, key: &SessionKey) {
-        let Some(limit) = self.policy.per_owner.as_ref() else { return };
-        let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
-            return;
-        };
-        if limit.excess != Excess::Evict {
-            return;
-        }
-        match self.call(Operation::Index, index.cap(owner, limit.sessions, key), |_| 0).await {
-            Ok(0) => {}
-            Ok(count) => self.revoked(count).await,
-            Err(err) => self.unseen(&err),
-        }
-    }
-}
-
-/// Returns the owner that a save gives the session, if it does.
-fn newly_bound<'a>(work: &Work, meta: &'a Meta) -> Option<&'a crate::Owner> {
-    meta.owner.as_ref().filter(|_| work.changes.meta.owner.is_some())
 }
 
 /// Whether, after this error, the stored session may have changed. Reading it

@@ -8,6 +8,7 @@ mod contention;
 mod end;
 mod load;
 pub(crate) mod lock;
+mod owners;
 mod rotate;
 mod shield;
 mod stale;
