@@ -8,7 +8,8 @@ use http::Response;
 use session_core::{Error, ErrorKind, Operation, Result, SessionManager};
 
 use crate::cookie::Cookies;
-use crate::layer::{SessionLayer, Settings};
+use crate::layer::SessionLayer;
+use crate::settings::Settings;
 use crate::{CookieConfig, SaveRule, Transport, default_response};
 
 /// Puts a [`SessionLayer`] together.

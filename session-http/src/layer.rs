@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use session_core::{Error, Result, SessionHandler, SessionManager};
+use session_core::{Result, SessionHandler, SessionManager};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::cookie::Cookies;
 use crate::lazy::{Installed, LazySession};
-use crate::{LayerBuilder, ResponseFuture, SaveRule, SessionBody, Transport, registry};
+use crate::settings::Settings;
+use crate::{LayerBuilder, ResponseFuture, SessionBody, registry};
 
 /// Gives every request a handle to its session, and saves what handlers changed
 /// before the response headers leave.
@@ -23,20 +22,6 @@ use crate::{LayerBuilder, ResponseFuture, SaveRule, SessionBody, Transport, regi
 /// is compared with the path that the layer sees.
 #[derive(Clone)]
 pub struct SessionLayer(Arc<Settings>);
-
-/// Makes the response to an error.
-pub(crate) type ErrorResponse = Arc<dyn Fn(&Error) -> Response<Bytes> + Send + Sync>;
-
-/// What all requests of a layer share.
-pub(crate) struct Settings {
-    pub(crate) sessions: SessionManager,
-    pub(crate) cookies: Cookies,
-    pub(crate) transports: Vec<Transport>,
-    pub(crate) save_rule: SaveRule,
-    pub(crate) error_response: ErrorResponse,
-    pub(crate) trust_proxy: bool,
-    pub(crate) eager: bool,
-}
 
 impl SessionLayer {
     /// Keeps sessions in a handler, with the default policy and cookie.
@@ -84,17 +69,6 @@ impl SessionLayer {
 impl fmt::Debug for SessionLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("SessionLayer").field(&self.0).finish()
-    }
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("sessions", &self.sessions)
-            .field("cookies", &self.cookies)
-            .field("transports", &self.transports)
-            .field("save_rule", &self.save_rule)
-            .finish_non_exhaustive()
     }
 }
 

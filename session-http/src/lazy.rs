@@ -7,7 +7,7 @@ use http::{Extensions, HeaderValue, Request};
 use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Result};
 use tokio::sync::Mutex;
 
-use crate::layer::Settings;
+use crate::settings::Settings;
 use crate::{Session, Transport};
 
 /// A request's session before anyone has asked for it. Clones are the same.

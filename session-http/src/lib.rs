@@ -15,6 +15,7 @@ mod lazy;
 mod registry;
 mod save;
 mod session;
+mod settings;
 mod transport;
 
 pub use body::SessionBody;
