@@ -108,6 +108,8 @@ impl Store {
             if step.is_over() {
                 return Ok(Some(key));
             }
+            // Requests on the same CPU go first.
+            std::thread::yield_now();
         }
         Ok(None)
     }
