@@ -51,6 +51,7 @@ impl From<Bad> for Trouble {
 pub(crate) struct Plain {
     pub(crate) file: OwnedFd,
     pub(crate) size: u64,
+    inode: u64,
 }
 
 impl Plain {
@@ -70,7 +71,17 @@ impl Plain {
         if !is_plain(&stat, uid) {
             return Err(Bad::NotPlain.into());
         }
-        Ok(Some(Self { file, size: u64::try_from(stat.st_size).unwrap_or(0) }))
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        Ok(Some(Self { file, size, inode: stat.st_ino }))
+    }
+
+    /// Whether the name still stands for this file.
+    pub(crate) fn has_name(&self, dir: BorrowedFd<'_>, name: &Name) -> Result<bool> {
+        match fs::statat(dir, name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(stat.st_ino == self.inode),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Reads the whole file into one buffer of its size.

@@ -127,10 +127,25 @@ impl Store {
         let Some(shard) = self.shard(op, key)? else { return Ok(None) };
         let uid = self.save_path()?.uid();
         let name = layout::record(key);
-        let found = settled(op, || match Plain::open(shard.dir(), &name, OFlags::RDONLY, uid)? {
-            Some(file) => self.read_file(key, &file).map(Some),
-            None => Ok(None),
-        })?;
+        let attempt = || {
+            let opened = Plain::open(shard.dir(), &name, OFlags::RDONLY, uid)?;
+            let Some(file) = opened else { return Ok(None) };
+            let read = self.read_file(key, &file)?;
+            // A file that was swapped out meanwhile may hold what a write is about
+            // to store and has not stored yet.
+            if !file.has_name(shard.dir(), &name)? {
+                return Err(Bad::Damaged.into());
+            }
+            Ok(Some(read))
+        };
+        let found = match settled(op, attempt) {
+            // Written to without a pause, or damaged: under the lock it is one of both.
+            Err(err) if err.kind() == session_core::ErrorKind::Corrupt => {
+                let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
+                attempt().map_err(trouble(op))?
+            }
+            done => done?,
+        };
         if found.is_none() {
             self.missing(op, key, &shard)?;
         }
