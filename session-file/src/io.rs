@@ -377,3 +377,33 @@ fn write_all(file: BorrowedFd<'_>, mut head: &[u8], mut payload: &[u8]) -> Resul
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_swapped_out_or_removed_has_lost_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir =
+            fs::open(folder.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let dir = dir.as_fd();
+        let key = SessionKey::from_bytes([7; 32]);
+        let (name, other) = (layout::record(&key), layout::temp([1; 8]));
+        for name in [&name, &other] {
+            let flags = OFlags::WRONLY | OFlags::CREATE | SAFE;
+            drop(fs::openat(dir, name.as_c_str(), flags, FILE_MODE).unwrap());
+        }
+        let uid = rustix::process::getuid().as_raw();
+        let Ok(Some(file)) = Plain::open(dir, &name, OFlags::RDONLY, uid) else {
+            panic!("the file is plain")
+        };
+        assert!(file.has_name(dir, &name).unwrap());
+
+        let (from, to) = (other.as_c_str(), name.as_c_str());
+        fs::renameat_with(dir, from, dir, to, RenameFlags::EXCHANGE).unwrap();
+        assert!(!file.has_name(dir, &name).unwrap());
+        remove(dir, to).unwrap();
+        assert!(!file.has_name(dir, &name).unwrap());
+    }
+}

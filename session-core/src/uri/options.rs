@@ -48,13 +48,17 @@ impl de::Error for Reason {
         Self(message.to_string())
     }
 
-    // The provided methods of these three would repeat the value.
+    // The provided methods would repeat the value, and call an option a field.
     fn invalid_type(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self(format!("an option must be {expected}"))
     }
 
     fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self(format!("an option must be {expected}"))
+    }
+
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Self(format!("unknown option `session.{name}`; known: `{}`", known.join("`, `")))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
