@@ -6,6 +6,7 @@ mod client;
 mod jar;
 mod process;
 mod reply;
+pub mod servers;
 
 pub use browser::Browser;
 pub use client::Client;
