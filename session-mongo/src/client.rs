@@ -37,14 +37,14 @@ pub(crate) fn parse(config: &MongoConfig) -> Result<ConnectionString> {
 
 /// Sets what the URI leaves open, and makes a client, which connects when it is used.
 pub(crate) async fn connect(config: &MongoConfig, uri: ConnectionString) -> Result<Collections> {
-    let mut options = ClientOptions::parse(uri)
-        .await
-        .map_err(|err| error::driver(Operation::Open, &err))?;
+    let mut options =
+        ClientOptions::parse(uri).await.map_err(|err| error::driver(Operation::Open, &err))?;
     let selection = config.timeout / 10 * 9;
     options.server_selection_timeout.get_or_insert(selection);
     options.connect_timeout.get_or_insert(config.timeout / 2);
     let name = config.database.clone().or_else(|| options.default_database.clone());
-    let client = Client::with_options(options).map_err(|err| error::driver(Operation::Open, &err))?;
+    let client =
+        Client::with_options(options).map_err(|err| error::driver(Operation::Open, &err))?;
     // Checked when the URI was read.
     let database = client.database(&name.unwrap_or_default());
     Ok(collections(&database, config, Some(client)))

@@ -132,7 +132,9 @@ impl MongoConfig {
             return Err(invalid("timeout must be from 0.01 to 600 seconds"));
         }
         if !(1..=MAX_RECORD_BYTES).contains(&self.max_record_bytes) {
-            return Err(invalid("max_record_bytes must be from 1 to 16760832 (16 MiB less 16 KiB)"));
+            return Err(invalid(
+                "max_record_bytes must be from 1 to 16760832 (16 MiB less 16 KiB)",
+            ));
         }
         let collection = self.collection.as_bytes();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
@@ -152,9 +154,7 @@ impl MongoConfig {
         if let Some(database) = &self.database
             && !is_database(database)
         {
-            return Err(invalid(
-                "database must be a name of 1 to 63 letters, digits, `_` and `-`",
-            ));
+            return Err(invalid("database must be a name of 1 to 63 letters, digits, `_` and `-`"));
         }
         Ok(self)
     }

@@ -24,8 +24,7 @@ impl Store {
         let mut left = u32::try_from(request.limit).unwrap_or(u32::MAX).max(1);
         loop {
             let batch = left.min(BATCH);
-            let (looked_at, removed) =
-                self.call(OP, |to| sweep_batch(to, batch)).await?;
+            let (looked_at, removed) = self.call(OP, |to| sweep_batch(to, batch)).await?;
             report.scanned += u64::from(looked_at);
             report.removed += removed;
             left -= looked_at;
@@ -46,7 +45,8 @@ async fn sweep_batch(to: &Collections, batch: u32) -> Result<(u32, u64)> {
     let filter = doc! { "$expr": expired() };
     let find = to.sessions.find(filter).projection(doc! { "_id": 1 });
     let find = find.sort(doc! { "exp": 1 }).limit(i64::from(batch)).batch_size(batch);
-    let keys = all(OP, find.batch().await, |fields| Ok(Some(document::key(&fields.key()?)))).await?;
+    let keys =
+        all(OP, find.batch().await, |fields| Ok(Some(document::key(&fields.key()?)))).await?;
     if keys.is_empty() {
         return Ok((0, 0));
     }

@@ -48,7 +48,8 @@ impl Store {
 
     /// Finds out why a write was refused.
     async fn refusal(&self, to: &Collections, key: &SessionKey, options: &WriteOptions) -> Error {
-        let op = if options.mode == WriteMode::Create { Operation::Create } else { Operation::Write };
+        let op =
+            if options.mode == WriteMode::Create { Operation::Create } else { Operation::Write };
         let state = match self.state(op, to, key).await {
             Ok(state) => state,
             Err(err) if err.kind() == ErrorKind::Corrupt && op == Operation::Create => {
