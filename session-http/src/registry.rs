@@ -17,6 +17,12 @@ pub fn registry() -> Registry {
     let registry = registry.with(session_redis::RedisFactory::new());
     #[cfg(not(feature = "redis"))]
     let registry = without_redis(registry);
+    #[cfg(feature = "mongo")]
+    let registry = registry.with(session_mongo::MongoFactory::new());
+    #[cfg(not(feature = "mongo"))]
+    let registry = registry
+        .with_absent("mongodb", "enable the feature `mongo` of session-http")
+        .with_absent("mongodb+srv", "enable the feature `mongo-dns` of session-http");
     registry
 }
 
@@ -53,6 +59,8 @@ mod tests {
             ("file", cfg!(feature = "file")),
             ("redis", cfg!(feature = "redis")),
             ("rediss+cluster", cfg!(feature = "redis")),
+            ("mongodb", cfg!(feature = "mongo")),
+            ("mongodb+srv", cfg!(feature = "mongo")),
         ] {
             assert_eq!(known.contains(&scheme), enabled, "{scheme} in {known:?}");
         }

@@ -202,7 +202,7 @@ fn tcp(text: &str, default: u16, tls: bool) -> Result<Address> {
 
 impl Address {
     /// Reads `host:port` as servers write it, without brackets around the host.
-    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    #[cfg(feature = "cluster")]
     pub(crate) fn announced(text: &str, tls: bool) -> Option<Self> {
         let (host, port) = text.split('@').next()?.rsplit_once(':')?;
         let port = port.parse().ok().filter(|port| *port != 0)?;

@@ -9,6 +9,8 @@ use redis::{Cmd, Pipeline, RedisError, Value};
 use session_core::{ErrorKind, Operation, Result};
 use tokio::time::{Instant, sleep, timeout_at};
 
+#[cfg(not(all(feature = "cluster", feature = "sentinel")))]
+use crate::address::invalid;
 use crate::address::{Kind, Location};
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
@@ -72,6 +74,7 @@ impl Node {
 
 /// Where a command belongs.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "one server has it all"))]
 pub(crate) enum Place<'a> {
     /// To the server that has this key.
     Key(&'a Name<'a>),
@@ -112,7 +115,19 @@ impl Client {
                 location.addresses.clone(),
                 greeting.clone(),
             ))),
-            _ => one(Target::Address(location.addresses[0].clone())),
+            #[cfg(not(feature = "sentinel"))]
+            Kind::Sentinel => {
+                return Err(invalid(
+                    "for Sentinel enable `sentinel` of session-redis (`redis-sentinel` of session-http)",
+                ));
+            }
+            #[cfg(not(feature = "cluster"))]
+            Kind::Cluster => {
+                return Err(invalid(
+                    "for Cluster enable `cluster` of session-redis (`redis-cluster` of session-http)",
+                ));
+            }
+            Kind::Single => one(Target::Address(location.addresses[0].clone())),
         };
         Ok(Self::of(servers, config))
     }

@@ -162,12 +162,6 @@ impl RedisConfig {
             (Kind::Sentinel, Some(_)) | (_, None) => {}
             _ => return Err(invalid("master is for redis+sentinel only")),
         }
-        if location.kind == Kind::Sentinel && !cfg!(feature = "sentinel") {
-            return Err(invalid("enable the feature `sentinel` of session-redis"));
-        }
-        if location.kind == Kind::Cluster && !cfg!(feature = "cluster") {
-            return Err(invalid("enable the feature `cluster` of session-redis"));
-        }
         let tls = location.addresses.iter().any(|at| matches!(at, Address::Tcp { tls: true, .. }));
         if tls && !cfg!(feature = "tls-rustls") {
             return Err(invalid("for TLS enable the feature `tls-rustls` of session-redis"));
