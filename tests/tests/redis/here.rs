@@ -26,5 +26,5 @@ pub(crate) async fn handler(server: Shared, options: &str) -> Arc<dyn SessionHan
     let (options, tag) = options.split_once("session.prefix=").unwrap_or((options, ""));
     let prefix = format!("session.prefix={tag}{}", prefix());
     let uri = with(&with(&server.url(), options.trim_end_matches('&')), &prefix);
-    session_http::registry().connect(&uri).await.unwrap()
+    session_http::registry().connect(&uri).await.expect("the server")
 }

@@ -1,5 +1,7 @@
 //! The Redis engine on real servers.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod here;
 
 /// The conformance kit on every kind of server, and by both protocols.
