@@ -120,7 +120,7 @@ if owner ~= '' then return {owner, entry} end
 return 1
 ";
 
-/// Extends a lifetime.
+/// Extends a lifetime, but not that of a pointer.
 ///
 /// Keys: the session. Arguments: the lifetime in milliseconds, the caller's
 /// time, and if the owner's entry was renewed its score and for how long it stays.
@@ -130,6 +130,7 @@ const TOUCH: &str = r"
 local head = redis.call('GETRANGE', KEYS[1], 0, 71)
 if head == '' then return 0 end
 if #head ~= 72 or string.sub(head, 1, 4) ~= 'SES\1' then return 5 end
+if string.byte(head, 5) == 1 then return 0 end
 local covered, _, life, absolute = struct.unpack('<I8I8I8I8', head, 41)
 local left = redis.call('PTTL', KEYS[1])
 local elapsed = math.max(life - left, 0)
