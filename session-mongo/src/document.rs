@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, Document, RawDocument, doc};
+use mongodb::bson::{Binary, Bson, DateTime, Document, RawDocument, doc};
 use mongodb::raw_batch_cursor::RawBatch;
 use session_core::{Operation, Owner, Result, SessionKey, SessionMeta};
 
@@ -30,6 +30,10 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 /// Returns bytes as a value that no expression takes for a field or an operator.
 pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Bson {
     Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.into() })
+}
+
+pub(crate) fn date(millis: i64) -> Bson {
+    Bson::DateTime(DateTime::from_millis(millis))
 }
 
 pub(crate) fn key(key: &SessionKey) -> Bson {
@@ -93,7 +97,8 @@ impl<'a> Fields<'a> {
         self.document.get(name).map_err(|_| self.bad())
     }
 
-    fn millis(&self, name: &str) -> Result<i64> {
+    /// Returns a date, in milliseconds since 1970.
+    pub(crate) fn millis(&self, name: &str) -> Result<i64> {
         let date = self.field(name)?.and_then(|value| value.as_datetime());
         Ok(date.ok_or_else(|| self.bad())?.timestamp_millis())
     }
