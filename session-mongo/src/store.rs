@@ -25,6 +25,9 @@ use crate::{client, error};
 /// The driver's handles of one store.
 pub(crate) struct Collections {
     pub(crate) sessions: Collection<RawDocumentBuf>,
+    /// The same, for reads that decide about writes: never from a server that
+    /// may lag behind, whatever the URI prefers.
+    pub(crate) primary: Collection<RawDocumentBuf>,
     pub(crate) locks: Collection<RawDocumentBuf>,
     /// The client, if it is ours to shut down.
     pub(crate) client: Option<Client>,
@@ -140,7 +143,7 @@ impl Store {
         to: &Collections,
         key: &SessionKey,
     ) -> Result<Option<State>> {
-        let find = to.sessions.find(document::by_key(key));
+        let find = to.primary.find(document::by_key(key));
         let cursor = find.projection(document::state_fields()).limit(-1).batch().await;
         let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
         let Some(fields) = first(op, &batch)? else { return Ok(None) };

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use mongodb::bson::doc;
 use session_core::{ErrorKind, SessionHandler, SessionKey, WriteMode};
 use session_mongo::MongoHandler;
-use session_tests::servers::MongoReplicaSet;
+use session_tests::servers::{MongoReplicaSet, Shared};
 
-use crate::outages::{count_up, number, read_number};
+use crate::outages::{count_up, number, read_number, with_option};
 use crate::support::*;
 
 /// What one client saw of its session.
@@ -197,4 +197,24 @@ async fn a_write_whose_reply_is_lost_is_made_once() {
     brief.mode = WriteMode::Replace;
     handler.write(&key, "three".into(), &brief).await.unwrap();
     assert_eq!(handler.read(&key).await.unwrap().unwrap().payload, "three");
+}
+
+/// Reads by which no stale server is believed, and reads that prefer one that may
+/// lag: both are the URI's choice, and writes do not depend on it.
+#[tokio::test]
+async fn the_uri_chooses_how_reads_are_made() {
+    let url = Shared::MongoDbReplicaSet.url();
+    for option in ["readConcernLevel=linearizable", "readPreference=secondary"] {
+        let handler = open(patient(&with_option(&url, option))).await;
+        let (key, stale) = create(&handler).await;
+        let version = handler.write(&key, tag(&key), &at(stale.clone())).await.unwrap();
+        while handler.read(&key).await.unwrap().is_none_or(|stored| stored.version != version) {
+            assert_ne!(option, "readConcernLevel=linearizable", "a stale read");
+        }
+        let err = handler.write(&key, tag(&key), &at(stale)).await.unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Conflict);
+        assert!(handler.destroy(&key, Some(&version)).await.unwrap());
+        let err = handler.write(&key, tag(&key), &replacing()).await.unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::Gone);
+    }
 }

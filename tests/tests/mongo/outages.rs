@@ -194,7 +194,7 @@ async fn a_cut_at_any_point_is_no_lie() {
 
 fn cuts() -> Vec<Fault> {
     let points = (0..40).chain((40..400).step_by(24));
-    let cut = points.clone().map(Fault::CutAfter);
+    let cut = points.map(Fault::CutAfter);
     cut.chain((0..16).map(Fault::ResetAfter)).chain([Fault::Garbage(vec![0xff; 64])]).collect()
 }
 
