@@ -7,7 +7,7 @@ use session_tests::servers::{Mongo, MongoBuilder};
 
 use crate::support::*;
 
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 
 /// Starts a server whose clock is so many seconds ahead of ours.
 async fn off_by(seconds: i32) -> Mongo {
@@ -16,10 +16,7 @@ async fn off_by(seconds: i32) -> Mongo {
 
 /// Lets a server believe in another time.
 pub(crate) fn faked(server: MongoBuilder, time: &str) -> MongoBuilder {
-    server
-        .variable("LD_PRELOAD", FAKETIME)
-        .variable("FAKETIME", time)
-        .variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+    server.variable("LD_PRELOAD", FAKETIME).variable("FAKETIME", time)
 }
 
 /// The whole contract, five minutes apart.
