@@ -69,7 +69,7 @@ pub(crate) fn payload_fields() -> Document {
 
 /// Which fields decide about a write.
 pub(crate) fn state_fields() -> Document {
-    doc! { "_id": 0, "exp": 1, "fence": 1, "now": NOW }
+    doc! { "_id": 0, "exp": 1, "fence": 1, "ptr": 1, "now": NOW }
 }
 
 /// Which fields a listing shows.
@@ -134,6 +134,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn remaining(&self) -> Result<Option<Duration>> {
         let left = self.millis("exp")?.saturating_sub(self.millis("now")?);
         Ok(u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_millis))
+    }
+
+    pub(crate) fn is_pointer(&self) -> Result<bool> {
+        Ok(self.field("ptr")?.is_some())
     }
 
     pub(crate) fn has_deadline(&self) -> bool {

@@ -43,6 +43,7 @@ pub(crate) struct Store {
 /// What a document says that decides about a write.
 pub(crate) struct State {
     pub(crate) live: bool,
+    pub(crate) pointer: bool,
     pub(crate) fence: i64,
 }
 
@@ -149,6 +150,7 @@ impl Store {
         let Some(fields) = first(op, &batch)? else { return Ok(None) };
         Ok(Some(State {
             live: fields.remaining()?.is_some(),
+            pointer: fields.is_pointer()?,
             fence: fields.number("fence")?.unwrap_or(i64::MIN),
         }))
     }

@@ -106,11 +106,13 @@ fn passes(FencingToken(token): FencingToken) -> Document {
     doc! { "$lte": ["$fence", token.cast_signed()] }
 }
 
-/// Returns an update that extends the lifetime of a live record.
+/// Returns an update that extends the lifetime of a live session, and not of a
+/// pointer to one.
 pub(crate) fn touch(idle: i64) -> Vec<Document> {
     // The least of a date and nothing is the date.
     let later = doc! { "$min": [{ "$add": [NOW, idle] }, "$abs"] };
     let touched = doc! { "exp": { "$max": ["$exp", later] }, "touched": NOW };
     let extended = doc! { "$mergeObjects": ["$$ROOT", touched] };
-    vec![doc! { "$replaceWith": { "$cond": [live(), extended, "$$ROOT"] } }]
+    let session = doc! { "$and": [live(), { "$ne": ["$ptr", true] }] };
+    vec![doc! { "$replaceWith": { "$cond": [session, extended, "$$ROOT"] } }]
 }

@@ -110,10 +110,10 @@ impl Store {
             match (result.matched_count, result.modified_count) {
                 (0, _) => Ok(false),
                 (_, 0) => {
-                    // It has expired, or it was touched in this very millisecond.
+                    // It has expired, is a pointer, or was touched in this very millisecond.
                     let state = self.state(op, to, key).await;
                     let state = state.map_err(|err| err.with_indeterminate(false))?;
-                    Ok(state.is_some_and(|state| state.live))
+                    Ok(state.is_some_and(|state| state.live && !state.pointer))
                 }
                 _ => Ok(true),
             }
