@@ -21,7 +21,8 @@ use super::{Error, Result};
 #[derive(Debug)]
 pub struct Process {
     words: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
+    /// As `NAME=VALUE`.
+    environment: Vec<OsString>,
     log: PathBuf,
     child: Mutex<Option<Child>>,
 }
@@ -31,7 +32,7 @@ impl Process {
     /// its environment has more than ours, and the file that takes its output.
     pub(super) const fn new(
         words: Vec<OsString>,
-        environment: Vec<(OsString, OsString)>,
+        environment: Vec<OsString>,
         log: PathBuf,
     ) -> Self {
         Self { words, environment, log, child: Mutex::new(None) }
@@ -68,8 +69,10 @@ impl Process {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL"])
+            // What is preloaded into the server may not fit to setpriv.
+            .arg("env")
+            .args(&self.environment)
             .args(&self.words)
-            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
