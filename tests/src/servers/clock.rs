@@ -75,3 +75,11 @@ impl Clock {
         self.0.directory.path().join("now")
     }
 }
+
+/// Removes what libfaketime leaves in memory of a process that was killed.
+pub(super) fn forget(process: u32) {
+    for name in ["faketime_shm_", "sem.faketime_sem_"] {
+        // Newer versions leave nothing.
+        drop(std::fs::remove_file(format!("/dev/shm/{name}{process}")));
+    }
+}
