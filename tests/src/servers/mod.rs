@@ -6,25 +6,31 @@
 //! on a free port of 127.0.0.1, keeps its files in a temporary folder, and ends
 //! when it is dropped or when the process that started it ends.
 
+mod clock;
 mod launch;
 mod mongo;
+mod own;
 mod port;
 mod process;
 pub mod programs;
 mod redis;
 mod shared;
 mod sql;
+mod timed;
 mod tls;
 mod wait;
 
+pub use self::clock::Clock;
 pub use self::launch::Running;
 pub use self::mongo::{Mongo, MongoBuilder, MongoReplicaSet, MongoReplicaSetBuilder};
+pub use self::own::Own;
 pub use self::process::Process;
 pub use self::redis::{
     Redis, RedisBuilder, RedisCluster, RedisClusterBuilder, RedisSentinel, RedisSentinelBuilder,
 };
 pub use self::shared::Shared;
 pub use self::sql::{Sql, SqlBuilder};
+pub use self::timed::Timed;
 pub use self::tls::{Authority, Certificate};
 
 /// What went wrong with a server, for the person who reads the output of the tests.

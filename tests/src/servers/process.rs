@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::clock;
 use super::wait::PATIENCE;
 use super::{Error, Result};
 
@@ -21,17 +22,18 @@ use super::{Error, Result};
 #[derive(Debug)]
 pub struct Process {
     words: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
+    /// What a clock needs, as `NAME=VALUE`.
+    environment: Vec<OsString>,
     log: PathBuf,
     child: Mutex<Option<Child>>,
 }
 
 impl Process {
-    /// Makes a process that does not run yet, from the words of its command, what
-    /// its environment has more than ours, and the file that takes its output.
+    /// Makes a process that does not run yet, from the words of its command, the
+    /// environment of its clock if it has one, and the file that takes its output.
     pub(super) const fn new(
         words: Vec<OsString>,
-        environment: Vec<(OsString, OsString)>,
+        environment: Vec<OsString>,
         log: PathBuf,
     ) -> Self {
         Self { words, environment, log, child: Mutex::new(None) }
@@ -66,10 +68,14 @@ impl Process {
         }
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = Command::new("setpriv");
+        // With a clock it has files to remove, and ends by itself.
+        let end = if self.has_clock() { "TERM" } else { "KILL" };
         command
-            .args(["--pdeathsig", "KILL"])
+            .args(["--pdeathsig", end])
+            // What is preloaded into the server may not fit to setpriv.
+            .arg("env")
+            .args(&self.environment)
             .args(&self.words)
-            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -90,6 +96,9 @@ impl Process {
             // It may have ended by itself.
             drop(child.kill());
             drop(child.wait());
+            if self.has_clock() {
+                clock::forget(child.id());
+            }
         }
     }
 
@@ -126,6 +135,10 @@ impl Process {
     #[must_use]
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    const fn has_clock(&self) -> bool {
+        !self.environment.is_empty()
     }
 
     fn signal(&self, signal: Signal) {

@@ -233,8 +233,8 @@ cases_in_one_process! {
 
     /// Cookies that a browser would refuse are refused at the start.
     async fn impossible_cookies_are_refused_at_the_start(target) {
-        let directory = tempfile::tempdir().unwrap();
-        let uri = target.uri(&directory);
+        let home = target.home();
+        let uri = home.uri();
         for impossible in [
             "--name __Host-sid --secure on --domain example.org",
             "--name __Host-sid --secure on --path /a",

@@ -127,7 +127,7 @@ cases_in_one_process! {
         let site = target.start("").visited().await;
         let old = site.a.sid();
         // What the file engine then meets is the system's "no such file".
-        let removed = remove_records(&site.directory().path().join("sessions"));
+        let removed = remove_records(&site.directory());
         if removed == 0 {
             site.empty().await;
         }

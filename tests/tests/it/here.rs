@@ -9,22 +9,23 @@ use session_core::testkit::Chaos;
 use session_core::{ManagerBuilder, SessionManager};
 use session_http::{CookieConfig, LayerBuilder, Secure, SessionLayer};
 use session_tests::{Browser, Client};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::home::Home;
 use crate::target::Target;
 
 /// A store that this process has opened.
 pub(crate) struct Here {
     pub(crate) chaos: Chaos,
-    _directory: TempDir,
+    _home: Home,
 }
 
 impl Target {
     pub(crate) async fn here(self) -> Here {
-        let directory = tempfile::tempdir().unwrap();
-        Here { chaos: Chaos::new(self.handler(&directory).await), _directory: directory }
+        let home = self.home();
+        let store = session_http::registry().connect(&home.uri()).await.unwrap();
+        Here { chaos: Chaos::new(store), _home: home }
     }
 }
 

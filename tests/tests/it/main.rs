@@ -7,6 +7,7 @@
 #[macro_use]
 mod macros;
 mod here;
+mod home;
 mod site;
 mod target;
 

@@ -4,8 +4,8 @@ use crate::site::refused;
 
 cases_in_one_process! {
     async fn what_cannot_be_is_one_clear_line(target) {
-        let directory = tempfile::tempdir().unwrap();
-        let uri = target.uri(&directory);
+        let home = target.home();
+        let uri = home.uri();
         for (args, code) in [
             (vec!["--stroe", "memory:"], 2),
             (vec!["--store", &uri, "--idle", "soon"], 2),

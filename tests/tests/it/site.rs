@@ -1,14 +1,15 @@
 //! The probe application in one or several processes on one store.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use session_tests::{Browser, Client, Probe, Reply};
-use tempfile::TempDir;
 
+use crate::home::Home;
 use crate::target::Target;
 
 const PROBE: &str = env!("CARGO_BIN_EXE_probe");
@@ -19,7 +20,9 @@ pub(crate) struct Site {
     client: Client,
     /// Milliseconds by which the clocks are ahead.
     ahead: Arc<AtomicU64>,
-    directory: TempDir,
+    dead: Vec<usize>,
+    /// Goes last, when no process uses it.
+    home: Home,
 }
 
 /// Calls to the stores since the last time they were asked for.
@@ -37,14 +40,18 @@ pub(crate) struct Ops {
 impl Target {
     /// Starts the processes of a site.
     pub(crate) fn start(self, args: &str) -> Site {
-        let directory = tempfile::tempdir().unwrap();
-        let nodes = (0..self.processes).map(|_| run(&self.uri(&directory), args)).collect();
-        Site { nodes, client: Client::default(), ahead: Arc::default(), directory }
+        self.start_in(self.home(), args)
     }
 
     /// Starts a site whose clocks are moved by [`Site::advance`] alone.
     pub(crate) fn start_with_clock(self, args: &str) -> Site {
-        self.start(&format!("--clock virtual {args}"))
+        self.start_in(self.home_with_clock(), &format!("--clock virtual {args}"))
+    }
+
+    fn start_in(self, home: Home, args: &str) -> Site {
+        let nodes = (0..self.processes).map(|_| run(&home.uri(), args)).collect();
+        let (ahead, dead) = (Arc::default(), Vec::new());
+        Site { nodes, client: Client::default(), ahead, dead, home }
     }
 }
 
@@ -71,20 +78,21 @@ impl Site {
         self.browser().with_header("cookie", format!("sid={value}"))
     }
 
-    /// Returns the directory, which holds the store if that is the file engine.
-    pub(crate) fn directory(&self) -> &TempDir {
-        &self.directory
+    /// Returns the directory that the file engine uses.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.home.directory()
     }
 
     /// Ends a process as `kill -9` does.
     pub(crate) fn kill(&mut self, node: usize) {
         self.nodes[node].kill();
+        self.dead.push(node);
     }
 
-    /// Speaks to all processes.
+    /// Speaks to all processes that run.
     async fn all(&self, post: bool, uri: &str) -> Vec<Reply> {
         let mut replies = Vec::new();
-        for node in 0..self.nodes.len() {
+        for node in (0..self.nodes.len()).filter(|node| !self.dead.contains(node)) {
             let browser = self.browser().on(node);
             let reply = if post { browser.post(uri).await } else { browser.get(uri).await };
             reply.ok();
@@ -93,8 +101,10 @@ impl Site {
         replies
     }
 
-    /// Lets time pass, for the processes and the browsers.
+    /// Lets time pass, for the store, the processes and the browsers. On MongoDB
+    /// the time of the machine passes besides.
     pub(crate) async fn advance(&self, by: Duration) {
+        self.home.advance(by).await;
         self.ahead.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
         self.all(true, &format!("/ctl/clock?ms={}", by.as_millis())).await;
     }

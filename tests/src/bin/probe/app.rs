@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use session_core::testkit::Chaos;
-use session_core::{Error, ErrorKind, MemoryFactory, Operation, Result, SessionManager, StoreUri};
+use session_core::{MemoryFactory, Result, SessionManager};
 use session_file::FileFactory;
 use session_http::{LayerBuilder, SessionLayer, registry};
 
@@ -28,13 +28,6 @@ pub(crate) struct App {
 impl App {
     pub(crate) async fn open(options: &Options) -> Result<Self> {
         let clock = ProbeClock::new(options.virtual_clock);
-        if options.virtual_clock {
-            let uri = StoreUri::parse(&options.store)?;
-            if !["memory", "file"].contains(&uri.scheme()) {
-                let message = "the store has a clock of its own; leave out --clock virtual";
-                return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
-            }
-        }
         let registry = registry()
             .with(MemoryFactory::new().with_clock(clock.shared()))
             .with(FileFactory::new().with_clock(clock.shared()));

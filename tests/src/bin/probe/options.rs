@@ -38,8 +38,8 @@ usage: probe --store URI --listen ADDRESS [options]
   --max-per-owner N:evict|refuse
   --save-on-5xx              server errors save too
   --eager                    every visitor gets a stored session
-  --clock real|virtual       virtual: moved by POST /ctl/clock alone; for stores
-                             without a clock of their own, memory: and file: [real]
+  --clock real|virtual       virtual: moved by POST /ctl/clock alone, with memory: and
+                             file:; the driver moves the time of a server [real]
   --serializer NAME          what writes: bincode, postcard, msgpack, json
   --fallback-serializer NAME what else reads; all that are built in read anyway
 ";

@@ -46,9 +46,12 @@ async fn serve(words: &[OsString]) -> Result<ExitCode> {
     };
     let variables: Vec<_> = servers.iter().map(|(which, url, _)| (which.variable(), url)).collect();
     let code = if let [program, arguments @ ..] = words {
+        // What tests that are killed leave behind goes with it.
+        let temporary = tempfile::tempdir()?;
         let mut child = Command::new(program)
             .args(arguments)
             .envs(variables)
+            .env("TMPDIR", temporary.path())
             .env("SESSION_TEST_PROGRAMS", programs::folder()?)
             .kill_on_drop(true)
             .spawn()

@@ -32,11 +32,6 @@ impl MongoReplicaSetBuilder {
         Self(self.0.fail_points())
     }
 
-    /// Adds a variable to the environment of every member.
-    pub fn variable(self, name: &str, value: &str) -> Self {
-        Self(self.0.variable(name, value))
-    }
-
     /// Starts the members and waits until the first is the primary and the others follow.
     ///
     /// # Errors

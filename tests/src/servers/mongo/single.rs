@@ -50,7 +50,6 @@ pub struct MongoBuilder {
     auth: bool,
     /// Files of the server's folder.
     tls: Option<[(&'static str, Vec<u8>); 2]>,
-    environment: Vec<(OsString, OsString)>,
 }
 
 impl MongoBuilder {
@@ -83,12 +82,6 @@ impl MongoBuilder {
         let [_, _, both] = authority.issue(which, directory.path()).expect("a certificate");
         let read = |path| std::fs::read(path).expect("it was just written");
         self.tls = Some([("server.pem", read(both)), ("ca.pem", read(authority.file()))]);
-        self
-    }
-
-    /// Adds a variable to the environment of the server.
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -148,7 +141,7 @@ impl MongoBuilder {
             words.push(format!("--tlsCAFile={}", authority.display()).into());
         }
         words.extend(self.options.iter().cloned());
-        let process = Process::new(words, self.environment.clone(), folder.join("log"));
+        let process = Process::new(words, Vec::new(), folder.join("log"));
         Ok(Mongo { process, port, auth: self.auth, tls: self.tls.is_some(), directory })
     }
 }
@@ -156,7 +149,7 @@ impl MongoBuilder {
 impl Mongo {
     /// Returns a MongoDB that is not started yet.
     pub const fn mongodb() -> MongoBuilder {
-        MongoBuilder { options: Vec::new(), auth: false, tls: None, environment: Vec::new() }
+        MongoBuilder { options: Vec::new(), auth: false, tls: None }
     }
 
     /// Returns the URI of the database `tests`, for the user who may do

@@ -182,17 +182,45 @@ impl Installed {
         ]
     }
 
-    /// Returns the library that gives a program another clock.
-    ///
-    /// # Errors
-    ///
-    /// If the packages hold none.
-    pub fn faketime(&self) -> Result<PathBuf> {
-        let folders = env::split_paths(&self.libraries);
-        let mut files = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-        Ok(files.find(|file| file.exists()).ok_or("the packages hold no libfaketime")?)
+    /// Returns the environment, as `NAME=VALUE`, that gives the program the time
+    /// of a file.
+    pub(super) fn clock(&self, file: &Path) -> Result<Vec<OsString>> {
+        let find = |name: &str| {
+            let mut files = env::split_paths(&self.libraries).map(|folder| folder.join(name));
+            let file = files.find(|file| file.exists());
+            file.ok_or_else(|| format!("its packages hold no {name}"))
+        };
+        let library = find("faketime/libfaketimeMT.so.1")?;
+        let ignore = b"FAKETIME_IGNORE_SYMBOLS";
+        let can_ignore = fs::read(&library)?.windows(ignore.len()).any(|text| text == ignore);
+        let mut preload = OsString::from("LD_PRELOAD=");
+        preload.push(library);
+        if !can_ignore {
+            // jemalloc asks for the time while the library allocates its first
+            // memory. The memory of libc does not.
+            preload.push(":");
+            preload.push(find("libc.so.6")?);
+        }
+        let mut time = OsString::from("FAKETIME_TIMESTAMP_FILE=");
+        time.push(file);
+        let mut environment = vec![preload, time];
+        environment.extend(CLOCK.map(OsString::from));
+        Ok(environment)
     }
 }
+
+/// How libfaketime is used: it reads seconds from the file for each call, and
+/// leaves timers alone.
+const CLOCK: [&str; 5] = [
+    "FAKETIME_FMT=%s",
+    "FAKETIME_NO_CACHE=1",
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    // Both allocate memory, and see above: to share the time with children, and to
+    // look for what libc does not have.
+    "FAKETIME_DISABLE_SHM=1",
+    "FAKETIME_IGNORE_SYMBOLS=__ftime,clock_gettime64,__clock_gettime64,\
+     timer_settime@GLIBC_2.2,timer_gettime@GLIBC_2.2",
+];
 
 /// Returns the folder that holds the programs: `SESSION_TEST_PROGRAMS`, or
 /// `servers` in the target folder of cargo that holds the running test.

@@ -3,8 +3,8 @@
 use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
-use crate::servers::Result;
 use crate::servers::wait::until;
+use crate::servers::{Clock, Result};
 
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
@@ -32,9 +32,9 @@ impl RedisClusterBuilder {
         Self(self.0.user(name, rules))
     }
 
-    /// Adds a variable to the environment of every node.
-    pub fn variable(self, name: &str, value: &str) -> Self {
-        Self(self.0.variable(name, value))
+    /// Lets all of them live by this clock.
+    pub fn clock(self, clock: &Clock) -> Self {
+        Self(self.0.clock(clock))
     }
 
     /// Starts the nodes and waits until all agree that the cluster is well.

@@ -3,8 +3,8 @@
 use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
-use crate::servers::Result;
 use crate::servers::wait::until;
+use crate::servers::{Clock, Result};
 
 /// What the Sentinels call the primary.
 const NAME: &str = "mymaster";
@@ -33,9 +33,9 @@ impl RedisSentinelBuilder {
         Self(self.0.user(name, rules))
     }
 
-    /// Adds a variable to the environment of every node.
-    pub fn variable(self, name: &str, value: &str) -> Self {
-        Self(self.0.variable(name, value))
+    /// Lets the nodes live by this clock. The Sentinels, who watch them, do not.
+    pub fn clock(self, clock: &Clock) -> Self {
+        Self(self.0.clock(clock))
     }
 
     /// Starts all and waits until the Sentinels know the replicas and each other.

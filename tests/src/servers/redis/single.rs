@@ -1,6 +1,5 @@
 //! One Redis or Valkey.
 
-use std::ffi::OsString;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -10,7 +9,7 @@ use redis::{FromRedisValue, InfoDict};
 use tempfile::TempDir;
 
 use crate::servers::programs::Program;
-use crate::servers::{Authority, Certificate, PASSWORD, Process, Result, port};
+use crate::servers::{Authority, Certificate, Clock, PASSWORD, Process, Result, port};
 
 /// How often another port is tried when somebody else has taken the first.
 const TRIES: usize = 5;
@@ -50,13 +49,13 @@ pub struct RedisBuilder {
     cluster: bool,
     /// Files of the server's folder.
     tls: Option<[(&'static str, Vec<u8>); 3]>,
-    environment: Vec<(OsString, OsString)>,
+    clock: Option<Clock>,
 }
 
 impl RedisBuilder {
     pub(super) fn of(program: Program) -> Self {
         let (sentinel, cluster, config) = (false, false, String::new());
-        Self { program, config, sentinel, cluster, tls: None, environment: Vec::new() }
+        Self { program, config, sentinel, cluster, tls: None, clock: None }
     }
 
     pub(super) fn sentinel(mut self) -> Self {
@@ -107,9 +106,9 @@ impl RedisBuilder {
         self
     }
 
-    /// Adds a variable to the environment of the server.
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
+    /// Lives by this clock.
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.clock = Some(clock.clone());
         self
     }
 
@@ -141,7 +140,9 @@ impl RedisBuilder {
             words.push("--sentinel".into());
         }
         let log = directory.path().join("log");
-        let process = Process::new(words, self.environment.clone(), log);
+        let environment = self.clock.as_ref().map(|clock| clock.environment(&program));
+        let environment = environment.transpose()?.unwrap_or_default();
+        let process = Process::new(words, environment, log);
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         Ok(Redis { process, port, scheme, user: self.harness(), directory })
     }

@@ -46,12 +46,11 @@ pub struct SqlBuilder {
     options: Vec<OsString>,
     /// Files of the server's folder.
     tls: Vec<(&'static str, Vec<u8>)>,
-    environment: Vec<(OsString, OsString)>,
 }
 
 impl SqlBuilder {
     const fn of(program: Program) -> Self {
-        Self { program, options: Vec::new(), tls: Vec::new(), environment: Vec::new() }
+        Self { program, options: Vec::new(), tls: Vec::new() }
     }
 
     /// Adds an option of the command line, as in `--wait-timeout=2`. It wins over
@@ -75,12 +74,6 @@ impl SqlBuilder {
             [("server.pem", certificate), ("server.key", key), ("ca.pem", authority.file())];
         let read = |path| std::fs::read(path).expect("it was just written");
         self.tls = files.map(|(name, path)| (name, read(path))).into();
-        self
-    }
-
-    /// Adds a variable to the environment of the server.
-    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -153,7 +146,7 @@ impl SqlBuilder {
             }
         }
         words.extend(self.options.iter().cloned());
-        let process = Process::new(words, self.environment.clone(), folder.join("log"));
+        let process = Process::new(words, Vec::new(), folder.join("log"));
         Ok(Sql { process, port, directory })
     }
 }
@@ -269,6 +262,20 @@ impl Sql {
     pub async fn user(&self, name: &str, rights: &str) -> Result<()> {
         self.run(&format!("CREATE USER '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")).await?;
         self.run(&format!("GRANT {rights} TO '{name}'@'%'")).await
+    }
+
+    /// Returns the ids of the connections of a user.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn connections_of(&self, user: &str) -> Result<Vec<u64>> {
+        let mut connection = self.connection().await?;
+        let query =
+            "SELECT CAST(id AS UNSIGNED) FROM information_schema.processlist WHERE user = ?";
+        let ids = sqlx::query_scalar(query).bind(user).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(ids)
     }
 
     /// Returns a variable of `SHOW GLOBAL STATUS`, such as `Com_select` or `Questions`.
