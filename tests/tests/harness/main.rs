@@ -4,4 +4,5 @@
 
 mod groups;
 mod program;
+mod proxy;
 mod servers;
