@@ -3,6 +3,7 @@
 
 mod browser;
 mod client;
+pub mod files;
 mod jar;
 mod process;
 mod reply;

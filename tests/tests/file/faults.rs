@@ -1,0 +1,81 @@
+//! Processes that are killed at every system call of a call, and file systems
+//! that refuse any one of them.
+
+use session_core::ErrorKind;
+use session_file::Durability;
+use session_tests::files::{Answer, Call, Power, Strace, SystemCall, fault, unusable};
+
+use crate::support::{call, driver, prepared, system_calls, wait};
+
+/// Kills the process at a system call of a call, and checks what it leaves.
+fn kill(of: Call, durability: Durability, at: &SystemCall) {
+    let (dir, place) = prepared(of, durability);
+    let (answer, log) = call(&place, of, &[at.with("signal=SIGKILL")], &dir.path().join("log"));
+    let about = || format!("{of:?} at {durability:?}, killed at {at:?}:\n{log}");
+    assert_eq!(answer, None, "{}", about());
+    assert_eq!(wait(fault(&place, of, &Answer::InDoubt, Power::Kept)), None, "{}", about());
+    assert_eq!(wait(unusable(&place, Power::Kept)), None, "{}", about());
+}
+
+#[test]
+fn a_process_killed_at_any_system_call_leaves_the_old_or_the_new_state() {
+    let mut killed = 0;
+    for durability in [Durability::Full, Durability::Process] {
+        for of in Call::ALL {
+            let calls = system_calls(of, durability);
+            assert!(calls.len() > 8, "{of:?} at {durability:?}: {calls:?}");
+            calls.iter().for_each(|at| kill(of, durability, at));
+            killed += calls.len();
+        }
+    }
+    println!("figure: processes killed at a system call: {killed}");
+}
+
+/// Refuses a system call of a call, which is then made again.
+fn refuse(of: Call, durability: Durability, at: &SystemCall, errno: &str) {
+    let (dir, place) = prepared(of, durability);
+    let mut driver = driver(&place, of);
+    let faults = [at.with(&format!("error={errno}"))];
+    let strace = Strace::attach(driver.thread(), &faults, &dir.path().join("log"));
+    let answer = driver.go().expect("the process goes on");
+    let wrong = wait(fault(&place, of, &answer, Power::Kept));
+    let again = driver.go().expect("the process goes on");
+    assert!(driver.finish());
+    let log = strace.finish();
+    let about = || format!("{of:?} at {durability:?}, {faults:?}: {answer:?}, {again:?}\n{log}");
+    assert!(log.contains("(INJECTED)"), "{}", about());
+    assert_eq!(wrong, None, "{}", about());
+    // What was in doubt has happened, or the fault did no harm.
+    let happened =
+        again == Answer::Refused(ErrorKind::AlreadyExists) && !matches!(answer, Answer::Refused(_));
+    assert!(happened || again == Answer::Done, "{}", about());
+    assert_eq!(wait(fault(&place, of, &Answer::Done, Power::Kept)), None, "{}", about());
+    assert_eq!(wait(unusable(&place, Power::Kept)), None, "{}", about());
+}
+
+/// Refuses each system call on files once with each of these numbers.
+fn refuse_each(errnos: &[&str]) -> usize {
+    let mut refused = 0;
+    for durability in [Durability::Full, Durability::Process] {
+        for of in Call::ALL {
+            for at in system_calls(of, durability).iter().filter(|at| at.can_fail()) {
+                errnos.iter().for_each(|errno| refuse(of, durability, at, errno));
+                refused += errnos.len();
+            }
+        }
+    }
+    refused
+}
+
+#[test]
+fn a_file_system_that_refuses_any_one_call_loses_nothing() {
+    let refused = refuse_each(&["EIO", "ENOSPC", "EMFILE", "EDQUOT", "EROFS"]);
+    println!("figure: system calls refused: {refused}");
+}
+
+#[test]
+#[ignore = "long: all the numbers that are seldom"]
+fn a_file_system_that_refuses_with_any_number_loses_nothing() {
+    let refused = refuse_each(&["EACCES", "ENFILE", "EINTR", "ESTALE", "ENOMEM", "ENAMETOOLONG"]);
+    println!("figure: system calls refused with seldom numbers: {refused}");
+}

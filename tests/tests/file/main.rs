@@ -1,0 +1,7 @@
+//! The file engine on machines that fail. Needs root, strace and e2fsprogs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod faults;
+mod power;
+mod support;
