@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod doubles;
 mod faults;
+mod hung;
+mod many;
+mod names;
 mod power;
 mod support;
+mod versions;
