@@ -109,14 +109,29 @@ impl Strace {
     /// If strace is not installed or may not attach.
     #[must_use]
     pub fn attach(thread: u32, faults: &[String], log: &Path) -> Self {
+        Self::run(Command::new("strace"), thread, faults, log)
+    }
+
+    /// Attaches to all threads of a process, and to those that it makes later.
+    ///
+    /// # Panics
+    ///
+    /// If strace is not installed or may not attach.
+    #[must_use]
+    pub fn attach_all(process: u32, faults: &[String], log: &Path) -> Self {
         let mut command = Command::new("strace");
+        command.arg("-f");
+        Self::run(command, process, faults, log)
+    }
+
+    fn run(mut command: Command, id: u32, faults: &[String], log: &Path) -> Self {
         for fault in faults {
             command.arg("-e").arg(format!("inject={fault}"));
         }
         let mut child = command
             .arg("-o")
             .arg(log)
-            .args(["-p", &thread.to_string()])
+            .args(["-p", &id.to_string()])
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -8,9 +8,10 @@ use session_tests::files::{Answer, Call, Power, Strace, SystemCall, fault, unusa
 use crate::support::{call, driver, prepared, system_calls, wait};
 
 /// Kills the process at a system call of a call, and checks what it leaves.
-fn kill(of: Call, durability: Durability, at: &SystemCall) {
+fn kill(of: Call, durability: Durability, at: &SystemCall, besides: &[String]) {
     let (dir, place) = prepared(of, durability);
-    let (answer, log) = call(&place, of, &[at.with("signal=SIGKILL")], &dir.path().join("log"));
+    let faults = [besides, &[at.with("signal=SIGKILL")]].concat();
+    let (answer, log) = call(&place, of, &faults, &dir.path().join("log"));
     let about = || format!("{of:?} at {durability:?}, killed at {at:?}:\n{log}");
     assert_eq!(answer, None, "{}", about());
     assert_eq!(wait(fault(&place, of, &Answer::InDoubt, Power::Kept)), None, "{}", about());
@@ -22,13 +23,30 @@ fn a_process_killed_at_any_system_call_leaves_the_old_or_the_new_state() {
     let mut killed = 0;
     for durability in [Durability::Full, Durability::Process] {
         for of in Call::ALL {
-            let calls = system_calls(of, durability);
+            let calls = system_calls(of, durability, &[]);
             assert!(calls.len() > 8, "{of:?} at {durability:?}: {calls:?}");
-            calls.iter().for_each(|at| kill(of, durability, at));
+            calls.iter().for_each(|at| kill(of, durability, at, &[]));
             killed += calls.len();
         }
     }
     println!("figure: processes killed at a system call: {killed}");
+}
+
+/// As on NFS and some other file systems, where a plain rename under the lock
+/// has to do.
+#[test]
+fn without_rename_flags_a_killed_process_leaves_the_old_or_the_new_state() {
+    let refused = ["renameat2:error=EINVAL".to_owned()];
+    let mut killed = 0;
+    for of in [Call::Create, Call::Save, Call::Regenerate] {
+        let calls = system_calls(of, Durability::Full, &refused);
+        assert!(calls.iter().any(|call| call.name == "renameat"), "{calls:?}");
+        for at in calls.iter().filter(|call| call.name != "renameat2") {
+            kill(of, Durability::Full, at, &refused);
+            killed += 1;
+        }
+    }
+    println!("figure: processes killed without rename flags: {killed}");
 }
 
 /// Refuses a system call of a call, which is then made again.
@@ -58,7 +76,7 @@ fn refuse_each(errnos: &[&str]) -> usize {
     let mut refused = 0;
     for durability in [Durability::Full, Durability::Process] {
         for of in Call::ALL {
-            for at in system_calls(of, durability).iter().filter(|at| at.can_fail()) {
+            for at in system_calls(of, durability, &[]).iter().filter(|at| at.can_fail()) {
                 errnos.iter().for_each(|errno| refuse(of, durability, at, errno));
                 refused += errnos.len();
             }
@@ -78,4 +96,21 @@ fn a_file_system_that_refuses_any_one_call_loses_nothing() {
 fn a_file_system_that_refuses_with_any_number_loses_nothing() {
     let refused = refuse_each(&["EACCES", "ENFILE", "EINTR", "ESTALE", "ENOMEM", "ENAMETOOLONG"]);
     println!("figure: system calls refused with seldom numbers: {refused}");
+}
+
+#[test]
+fn a_call_that_is_interrupted_is_made_again() {
+    for (of, name) in [
+        (Call::Save, "writev"),
+        (Call::Save, "flock"),
+        (Call::Save, "pread64"),
+        (Call::Touch, "pwrite64"),
+    ] {
+        let (dir, place) = prepared(of, Durability::Full);
+        let faults = [format!("{name}:error=EINTR:when=1")];
+        let (answer, log) = call(&place, of, &faults, &dir.path().join("log"));
+        assert!(log.contains("(INJECTED)"), "{of:?}: {log}");
+        assert_eq!(answer, Some(Answer::Done), "{of:?}, {name}: {log}");
+        assert_eq!(wait(fault(&place, of, &Answer::Done, Power::Kept)), None);
+    }
 }

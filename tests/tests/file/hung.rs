@@ -21,10 +21,9 @@ fn a_disk_that_hangs_holds_up_nobody_who_does_not_need_it() {
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let ready = stdout.next().unwrap();
-    let thread = ready.strip_prefix("ready ").unwrap().parse().unwrap();
+    assert!(stdout.next().unwrap().starts_with("ready"));
     let faults = ["fsync,fdatasync:delay_enter=60s".to_owned()];
-    let strace = Strace::attach(thread, &faults, &dir.path().join("log"));
+    let strace = Strace::attach_all(child.id(), &faults, &dir.path().join("log"));
     writeln!(child.stdin.take().unwrap(), "go").unwrap();
 
     assert_eq!(stdout.next().unwrap(), "written: timeout, may have happened: true");

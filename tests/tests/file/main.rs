@@ -7,6 +7,8 @@ mod faults;
 mod hung;
 mod many;
 mod names;
+mod owners;
 mod power;
+mod restarts;
 mod support;
 mod versions;

@@ -26,10 +26,10 @@ pub(crate) fn call(
     (answer, strace.finish())
 }
 
-/// Returns the system calls that a call makes when all goes well.
-pub(crate) fn system_calls(of: Call, durability: Durability) -> Vec<SystemCall> {
+/// Returns the system calls that a call makes with no fault in it but these.
+pub(crate) fn system_calls(of: Call, durability: Durability, faults: &[String]) -> Vec<SystemCall> {
     let (dir, place) = prepared(of, durability);
-    let (answer, log) = call(&place, of, &[], &dir.path().join("log"));
+    let (answer, log) = call(&place, of, faults, &dir.path().join("log"));
     assert_eq!(answer, Some(Answer::Done), "{of:?}: {log}");
     SystemCall::all_in(&log)
 }
@@ -37,7 +37,7 @@ pub(crate) fn system_calls(of: Call, durability: Durability) -> Vec<SystemCall> 
 /// Returns the system calls of a call before which its disk has changed: the
 /// moments at which a power cut can find something new.
 pub(crate) fn moments(of: Call, durability: Durability) -> Vec<SystemCall> {
-    let calls = system_calls(of, durability);
+    let calls = system_calls(of, durability, &[]);
     let pairs = calls.windows(2).filter(|pair| pair[0].changes);
     pairs.map(|pair| pair[1].clone()).collect()
 }

@@ -5,7 +5,8 @@
 //! Says `ready` and the thread that works on the disk, waits for a line, makes
 //! the call, and says `done`, or `refused` with the kind of error and whether
 //! the call may have happened. Besides the calls there are `hung`, a write and
-//! reads at the same time, and `ids`, which draws a thousand.
+//! reads at the same time, `count`, which counts in a session until it is
+//! killed, and `ids`, which draws a thousand.
 
 #![allow(clippy::unwrap_used, reason = "a driver of tests fails by panicking")]
 
@@ -27,6 +28,7 @@ fn main() {
     let place = Place::new(path, durability);
     match &*arguments.next().unwrap() {
         "ids" => (0..1000).for_each(|_| drop(SessionId::generate(&OsRandom).unwrap())),
+        "count" => runtime(1).block_on(count(&place)),
         "hung" => runtime(8).block_on(hang(&place)),
         // One thread works on the disk, and nothing but the call happens on it.
         call => runtime(1).block_on(serve(&place, Call::by_name(call).unwrap())),
@@ -86,4 +88,15 @@ async fn hang(place: &Place) {
     println!("sessions read meanwhile: {read} of 100");
     // Its thread still waits for the disk.
     std::process::exit(0);
+}
+
+/// Counts in a session, and says each number that was stored.
+async fn count(place: &Place) {
+    let sessions = place.sessions([]);
+    loop {
+        let session = sessions.load(&Place::id(1)).await.unwrap();
+        let number = session.increment("count", 1).unwrap();
+        session.save().await.unwrap();
+        println!("{number}");
+    }
 }
