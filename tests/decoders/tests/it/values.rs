@@ -1,0 +1,67 @@
+//! Values that are deep, huge, or made to be slow.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use session_core::{
+    Bincode, Json, MAX_DEPTH, MAX_ENCODED_LEN, MessagePack, Postcard, Serializer, Value,
+};
+
+const SERIALIZERS: [&dyn Serializer; 4] = [&Bincode, &Postcard, &MessagePack, &Json];
+
+/// Runs work on a thread that has a quarter of the usual stack.
+fn on_a_small_stack(work: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(512 << 10).spawn(work).unwrap().join().unwrap();
+}
+
+fn bytes(serializer: &dyn Serializer, value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    serializer.encode(value, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn deep_and_huge_values_are_cloned_and_dropped_on_a_small_stack() {
+    on_a_small_stack(|| {
+        for serializer in SERIALIZERS {
+            let mut deep = Value::Null;
+            for _ in 0..MAX_DEPTH {
+                deep = Value::List(vec![deep]);
+            }
+            let huge = Value::List(vec![Value::from(1); MAX_ENCODED_LEN / 8]);
+            let long = Value::Bytes(vec![7; MAX_ENCODED_LEN / 2]);
+            for value in [deep, huge, long] {
+                let read = serializer.decode(&bytes(serializer, &value)).unwrap();
+                let copy = read.clone();
+                assert!(copy == value, "{}", serializer.name());
+                drop((read, copy));
+            }
+        }
+    });
+}
+
+/// Maps are lists of pairs: there is no table whose slots a client could choose
+/// keys for. Keys that differ only in their last byte are the worst that
+/// comparisons can get.
+#[test]
+fn the_time_to_decode_does_not_depend_on_the_keys() {
+    let map = |key: fn(u64) -> String| {
+        Value::from_iter((0..50_000_u64).map(|number| (key(number), Value::Null)))
+    };
+    let spread = map(|number| format!("{:032x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let alike = map(|number| format!("{number:032x}"));
+    let time = |serializer: &dyn Serializer, value: &Value| {
+        let bytes = bytes(serializer, value);
+        let best = (0..5).map(|_| {
+            let begin = Instant::now();
+            assert!(serializer.decode(&bytes).is_ok());
+            begin.elapsed()
+        });
+        best.min().unwrap().max(Duration::from_millis(1))
+    };
+    for serializer in SERIALIZERS {
+        let (spread, alike) = (time(serializer, &spread), time(serializer, &alike));
+        // A table with all keys in one slot would take thousands of times as long.
+        assert!(alike < spread * 50, "{}: {alike:?} and {spread:?}", serializer.name());
+    }
+}
