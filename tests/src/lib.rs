@@ -4,14 +4,17 @@
 
 mod browser;
 mod client;
+pub mod files;
 mod jar;
 mod process;
 pub mod proxy;
 mod reply;
 pub mod servers;
+mod webdriver;
 
 pub use browser::Browser;
 pub use client::Client;
 pub use jar::{Jar, Place, Taken};
 pub use process::Probe;
 pub use reply::Reply;
+pub use webdriver::Chromium;
