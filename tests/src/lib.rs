@@ -3,10 +3,13 @@
 
 mod browser;
 mod client;
+pub mod history;
 mod jar;
 mod process;
 mod reply;
 pub mod servers;
+pub mod simulation;
+pub mod workload;
 
 pub use browser::Browser;
 pub use client::Client;
