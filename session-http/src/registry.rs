@@ -13,6 +13,12 @@ pub fn registry() -> Registry {
     let registry = registry.with(session_file::FileFactory::new());
     #[cfg(not(feature = "file"))]
     let registry = registry.with_absent("file", "enable the feature `file` of session-http");
+    #[cfg(feature = "mongo")]
+    let registry = registry.with(session_mongo::MongoFactory::new());
+    #[cfg(not(feature = "mongo"))]
+    let registry = registry
+        .with_absent("mongodb", "enable the feature `mongo` of session-http")
+        .with_absent("mongodb+srv", "enable the feature `mongo-dns` of session-http");
     registry
 }
 
@@ -24,8 +30,12 @@ mod tests {
     fn every_enabled_engine_is_known_by_its_scheme() {
         let mut expected = vec!["memory"];
         if cfg!(feature = "file") {
-            expected.insert(0, "file");
+            expected.push("file");
         }
+        if cfg!(feature = "mongo") {
+            expected.extend(["mongodb", "mongodb+srv"]);
+        }
+        expected.sort_unstable();
         assert_eq!(registry().schemes().collect::<Vec<_>>(), expected);
     }
 }

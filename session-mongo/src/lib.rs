@@ -1,2 +1,23 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod client;
+mod config;
+mod document;
+mod error;
+mod factory;
+mod handler;
+mod index;
+mod indexes;
+mod lister;
+mod locker;
+mod store;
+mod sweep;
+mod update;
+mod write;
+
+pub use config::{Indexes, MongoConfig};
+pub use factory::MongoFactory;
+pub use handler::MongoHandler;
+/// The driver, so that [`MongoHandler::from_database`] and you agree on its version.
+pub use mongodb;

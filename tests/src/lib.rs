@@ -1,11 +1,13 @@
 //! What the tests over HTTP stand on: a client with a cookie jar that behaves
-//! like a browser's, and the probe application as a child process.
+//! like a browser's, the probe application as a child process, real servers,
+//! and a proxy that breaks connections to them.
 
 mod browser;
 mod client;
 pub mod history;
 mod jar;
 mod process;
+pub mod proxy;
 mod reply;
 pub mod servers;
 pub mod simulation;

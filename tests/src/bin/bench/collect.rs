@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::client::Client;
-use crate::contender::{Contender, Operation};
+use crate::contender::{Contender, Keeper, Operation};
 use crate::load::quantile;
 use crate::process::Server;
 use crate::{Failure, report};
@@ -44,7 +44,7 @@ pub(crate) fn run(dir: &Path, sessions: u64, expired: u64) -> Result<(), Failure
         let filled = begin.elapsed();
         // Until the last of them has expired.
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        let server = Server::start(Contender::OursFile, dir, None, &[])?;
+        let server = Server::start(Contender::Ours(Keeper::File), dir, None, &[])?;
         let quiet = watched(server.addr, async {
             tokio::time::sleep(QUIET).await;
             Ok(String::new())
@@ -70,7 +70,7 @@ pub(crate) fn run(dir: &Path, sessions: u64, expired: u64) -> Result<(), Failure
 
 /// Writes records of about the size of a small session.
 async fn fill(dir: &Path, sessions: u64, expired: u64) -> Result<(), Failure> {
-    let dir = dir.join(Contender::OursFile.name());
+    let dir = dir.join(Contender::Ours(Keeper::File).name());
     let uri = format!("file:{}?session.durability=process", dir.display());
     let handler = session_http::registry().connect(&uri).await?;
     let mut work = JoinSet::new();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use axum::Router;
 use axum::routing::get;
+use session_tests::servers::Shared;
 
 use crate::{Failure, ours, raw};
 
@@ -14,12 +15,24 @@ pub(crate) enum Contender {
     Bare,
     /// A tower layer that does nothing: what axum takes for any middleware.
     Layer,
-    OursMemory,
-    RawMemory,
-    OursFile,
-    RawFile,
-    OursFileFull,
-    RawFileFull,
+    /// This project's sessions.
+    Ours(Keeper),
+    /// What one would write by hand.
+    Raw(Keeper),
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeper {
+    Memory,
+    File,
+    /// Files that survive a power cut.
+    FileFull,
+    Redis,
+    Valkey,
+    MariaDb,
+    MySql,
+    MongoDb,
 }
 
 /// What is asked of a server.
@@ -38,27 +51,47 @@ pub(crate) enum Operation {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Bare,
         Self::Layer,
-        Self::OursMemory,
-        Self::RawMemory,
-        Self::OursFile,
-        Self::RawFile,
-        Self::OursFileFull,
-        Self::RawFileFull,
+        Self::Ours(Keeper::Memory),
+        Self::Raw(Keeper::Memory),
+        Self::Ours(Keeper::File),
+        Self::Raw(Keeper::File),
+        Self::Ours(Keeper::FileFull),
+        Self::Raw(Keeper::FileFull),
+        Self::Ours(Keeper::Redis),
+        Self::Raw(Keeper::Redis),
+        Self::Ours(Keeper::Valkey),
+        Self::Raw(Keeper::Valkey),
+        Self::Ours(Keeper::MariaDb),
+        Self::Raw(Keeper::MariaDb),
+        Self::Ours(Keeper::MySql),
+        Self::Raw(Keeper::MySql),
+        Self::Ours(Keeper::MongoDb),
+        Self::Raw(Keeper::MongoDb),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Layer => "layer",
-            Self::OursMemory => "ours-memory",
-            Self::RawMemory => "raw-memory",
-            Self::OursFile => "ours-file",
-            Self::RawFile => "raw-file",
-            Self::OursFileFull => "ours-file-full",
-            Self::RawFileFull => "raw-file-full",
+            Self::Ours(Keeper::Memory) => "ours-memory",
+            Self::Raw(Keeper::Memory) => "raw-memory",
+            Self::Ours(Keeper::File) => "ours-file",
+            Self::Raw(Keeper::File) => "raw-file",
+            Self::Ours(Keeper::FileFull) => "ours-file-full",
+            Self::Raw(Keeper::FileFull) => "raw-file-full",
+            Self::Ours(Keeper::Redis) => "ours-redis",
+            Self::Raw(Keeper::Redis) => "raw-redis",
+            Self::Ours(Keeper::Valkey) => "ours-valkey",
+            Self::Raw(Keeper::Valkey) => "raw-valkey",
+            Self::Ours(Keeper::MariaDb) => "ours-mariadb",
+            Self::Raw(Keeper::MariaDb) => "raw-mariadb",
+            Self::Ours(Keeper::MySql) => "ours-mysql",
+            Self::Raw(Keeper::MySql) => "raw-mysql",
+            Self::Ours(Keeper::MongoDb) => "ours-mongodb",
+            Self::Raw(Keeper::MongoDb) => "raw-mongodb",
         }
     }
 
@@ -70,28 +103,65 @@ impl Contender {
     pub(crate) const fn operations(self) -> &'static [Operation] {
         match self {
             Self::Bare | Self::Layer => &[Operation::None],
-            Self::OursMemory | Self::RawMemory | Self::OursFile | Self::RawFile => &Operation::ALL,
-            Self::OursFileFull | Self::RawFileFull => &[Operation::Change, Operation::New],
+            Self::Ours(Keeper::FileFull) | Self::Raw(Keeper::FileFull) => {
+                &[Operation::Change, Operation::New]
+            }
+            Self::Ours(_) | Self::Raw(_) => &Operation::ALL,
+        }
+    }
+
+    /// Returns the server that keeps its sessions, if that is one.
+    pub(crate) const fn store(self) -> Option<Shared> {
+        match self {
+            Self::Ours(keeper) | Self::Raw(keeper) => keeper.server(),
+            Self::Bare | Self::Layer => None,
         }
     }
 
     /// Returns the routes, one per operation, and `/fill`, which makes a large session.
     pub(crate) async fn router(self, dir: &Path) -> Result<Router, Failure> {
         let dir = dir.join(self.name());
-        let file = |durability| format!("file:{}?session.durability={durability}", dir.display());
-        Ok(match self {
-            Self::Bare => Router::new().route("/none", get(async || "ok\n")),
+        match self {
+            Self::Bare => Ok(Router::new().route("/none", get(async || "ok\n"))),
             Self::Layer => {
                 let nothing = tower_layer::Identity::new();
-                Router::new().route("/none", get(async || "ok\n")).layer(nothing)
+                Ok(Router::new().route("/none", get(async || "ok\n")).layer(nothing))
             }
-            Self::OursMemory => ours::router("memory:").await?,
-            Self::OursFile => ours::router(&file("process")).await?,
-            Self::OursFileFull => ours::router(&file("full")).await?,
-            Self::RawMemory => raw::router(raw::Store::memory()),
-            Self::RawFile => raw::router(raw::Store::files(&dir, false)?),
-            Self::RawFileFull => raw::router(raw::Store::files(&dir, true)?),
-        })
+            Self::Ours(keeper) => Ok(ours::router(&keeper.uri(&dir)?).await?),
+            Self::Raw(keeper) => Ok(raw::router(match keeper {
+                Keeper::Memory => raw::Store::memory(),
+                Keeper::File => raw::Store::files(&dir, false)?,
+                Keeper::FileFull => raw::Store::files(&dir, true)?,
+                Keeper::Redis | Keeper::Valkey => raw::Store::redis(&keeper.uri(&dir)?).await?,
+                Keeper::MariaDb | Keeper::MySql => raw::Store::mysql(&keeper.uri(&dir)?).await?,
+                Keeper::MongoDb => raw::Store::mongo(&keeper.uri(&dir)?).await?,
+            })),
+        }
+    }
+}
+
+impl Keeper {
+    const fn server(self) -> Option<Shared> {
+        match self {
+            Self::Memory | Self::File | Self::FileFull => None,
+            Self::Redis => Some(Shared::Redis),
+            Self::Valkey => Some(Shared::Valkey),
+            Self::MariaDb => Some(Shared::MariaDb),
+            Self::MySql => Some(Shared::MySql),
+            Self::MongoDb => Some(Shared::MongoDb),
+        }
+    }
+
+    fn uri(self, dir: &Path) -> Result<String, Failure> {
+        match self.server() {
+            Some(server) => Ok(std::env::var(server.variable())
+                .map_err(|_| format!("{} is not set", server.variable()))?),
+            None if self == Self::Memory => Ok("memory:".into()),
+            None => {
+                let durability = if self == Self::FileFull { "full" } else { "process" };
+                Ok(format!("file:{}?session.durability={durability}", dir.display()))
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::Failure;
 use crate::client::Client;
 use crate::contender::Operation;
+use crate::store::Process;
 
 /// What one measurement found.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Sample {
     pub(crate) requests_per_second: f64,
     /// The server's CPU time per request.
     pub(crate) cpu: Duration,
+    /// The CPU time of the server that keeps the sessions, per request.
+    pub(crate) store_cpu: Option<Duration>,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
 }
@@ -24,6 +27,7 @@ pub(crate) struct Sample {
 pub(crate) async fn measure(
     addr: SocketAddr,
     operation: Operation,
+    store: Option<Process>,
     connections: usize,
     length: Duration,
 ) -> Result<Sample, Failure> {
@@ -54,8 +58,10 @@ pub(crate) async fn measure(
     }
     tokio::time::sleep_until(warm.into()).await;
     let before = cpu(&mut control).await?;
+    let store_before = store.map(Process::cpu_time).transpose()?;
     tokio::time::sleep_until(end.into()).await;
     let used = cpu(&mut control).await?.saturating_sub(before);
+    let store_after = store.map(Process::cpu_time).transpose()?;
     let mut latencies = Vec::new();
     while let Some(done) = work.join_next().await {
         latencies.append(&mut done??);
@@ -68,6 +74,7 @@ pub(crate) async fn measure(
     Ok(Sample {
         requests_per_second: f64::from(count) / length.as_secs_f64(),
         cpu: used / count,
+        store_cpu: store_after.zip(store_before).map(|(after, before)| (after - before) / count),
         p50: quantile(&latencies, 0.5),
         p99: quantile(&latencies, 0.99),
     })

@@ -11,6 +11,7 @@ mod raw;
 mod report;
 mod rounds;
 mod serve;
+mod store;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -47,8 +48,9 @@ Options of serve:
     --listen ADDR      (127.0.0.1:0)
     --cpu N            stay on this CPU
 
-Servers:    bare, ours-memory, raw-memory, ours-file, raw-file, ours-file-full, raw-file-full,
-            and layer, a middleware that does nothing
+Servers:    bare; layer, a middleware that does nothing; ours-KEEPER and raw-KEEPER
+Keepers:    memory, file, file-full, redis, valkey, mariadb, mysql, mongodb; those that are
+            servers are found by SESSION_TEST_REDIS_URL and the like, as `servers` sets them
 Operations: none, read, big, change, new
 ";
 

@@ -1,16 +1,18 @@
-//! What one would write by hand: sessions as JSON, in a map or a folder.
+//! What one would write by hand: sessions as JSON, wherever they are kept.
 //!
 //! It has no logout that holds, no new ids, no merge of parallel requests, no
 //! headers for caches. It is the floor that a session system stands on, and it
-//! takes no detours: a read is one lookup or one blocking job.
+//! takes no detours: a read is one lookup, one blocking job or one command.
 
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod files;
+mod memory;
+mod mongo;
+mod mysql;
+mod redis;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
@@ -30,77 +32,60 @@ const LIFE: Duration = Duration::from_secs(1440);
 type Data = Map<String, Value>;
 
 pub(crate) enum Store {
-    Memory(Mutex<HashMap<String, Entry>>),
-    Files { dir: PathBuf, sync: bool, temporaries: AtomicU64 },
-}
-
-pub(crate) struct Entry {
-    json: Vec<u8>,
-    expires: Instant,
+    Memory(memory::Memory),
+    Files(files::Files),
+    Redis(redis::Redis),
+    Mysql(mysql::Mysql),
+    Mongo(mongo::Mongo),
 }
 
 impl Store {
     pub(crate) fn memory() -> Self {
-        Self::Memory(Mutex::default())
+        Self::Memory(memory::Memory::default())
     }
 
-    pub(crate) fn files(dir: &Path, sync: bool) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        Ok(Self::Files { dir: dir.to_owned(), sync, temporaries: AtomicU64::new(0) })
+    pub(crate) fn files(dir: &Path, sync: bool) -> Result<Self, Failure> {
+        Ok(Self::Files(files::Files::open(dir, sync)?))
     }
 
-    async fn load(self: &Arc<Self>, id: String) -> Result<Option<Data>, Failure> {
-        match &**self {
-            Self::Memory(entries) => {
-                let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                let Some(entry) = entries.get_mut(&id).filter(|entry| entry.expires > now) else {
-                    return Ok(None);
-                };
-                entry.expires = now + LIFE;
-                Ok(Some(serde_json::from_slice(&entry.json)?))
-            }
-            Self::Files { dir, .. } => {
-                let path = dir.join(id);
-                match tokio::task::spawn_blocking(|| fs::read(path)).await? {
-                    Ok(json) => Ok(Some(serde_json::from_slice(&json)?)),
-                    Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(err) => Err(err.into()),
-                }
-            }
+    pub(crate) async fn redis(uri: &str) -> Result<Self, Failure> {
+        Ok(Self::Redis(redis::Redis::connect(uri).await?))
+    }
+
+    pub(crate) async fn mysql(uri: &str) -> Result<Self, Failure> {
+        Ok(Self::Mysql(mysql::Mysql::connect(uri).await?))
+    }
+
+    pub(crate) async fn mongo(uri: &str) -> Result<Self, Failure> {
+        Ok(Self::Mongo(mongo::Mongo::connect(uri).await?))
+    }
+
+    async fn load(&self, id: String) -> Result<Option<Data>, Failure> {
+        match self {
+            Self::Memory(store) => store.load(&id),
+            Self::Files(store) => store.load(&id).await,
+            Self::Redis(store) => store.load(&id).await,
+            Self::Mysql(store) => store.load(&id).await,
+            Self::Mongo(store) => store.load(&id).await,
         }
     }
 
-    async fn save(self: &Arc<Self>, id: String, data: &Data) -> Result<(), Failure> {
-        let json = serde_json::to_vec(data)?;
-        match &**self {
-            Self::Memory(entries) => {
-                let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
-                entries.insert(id, Entry { json, expires: Instant::now() + LIFE });
-                Ok(())
-            }
-            Self::Files { dir, sync, temporaries } => {
-                let number = temporaries.fetch_add(1, Ordering::Relaxed);
-                let temporary = dir.join(format!("{id}.{number}"));
-                let (path, dir, sync) = (dir.join(id), dir.clone(), *sync);
-                let job = move || replace(&path, &temporary, &json, sync.then_some(&*dir));
-                Ok(tokio::task::spawn_blocking(job).await??)
-            }
+    async fn create(&self, id: String, data: &Data) -> Result<(), Failure> {
+        match self {
+            Self::Mysql(store) => store.create(&id, data).await,
+            Self::Mongo(store) => store.create(&id, data).await,
+            _ => self.save(id, data).await,
         }
     }
-}
 
-/// Writes a file beside the old one and renames it over that.
-fn replace(path: &Path, temporary: &Path, json: &[u8], sync: Option<&Path>) -> io::Result<()> {
-    let mut file = File::create(temporary)?;
-    file.write_all(json)?;
-    if sync.is_some() {
-        file.sync_all()?;
-    }
-    fs::rename(temporary, path)?;
-    match sync {
-        Some(dir) => File::open(dir)?.sync_all(),
-        None => Ok(()),
+    async fn save(&self, id: String, data: &Data) -> Result<(), Failure> {
+        match self {
+            Self::Memory(store) => store.save(id, data),
+            Self::Files(store) => store.save(&id, data).await,
+            Self::Redis(store) => store.save(&id, data).await,
+            Self::Mysql(store) => store.save(&id, data).await,
+            Self::Mongo(store) => store.save(&id, data).await,
+        }
     }
 }
 
@@ -170,6 +155,6 @@ async fn begin(store: &Arc<Store>, data: Data) -> Response<impl IntoResponse + u
     getrandom::fill(&mut random).map_err(|err| failed(err.to_string()))?;
     let id = format!("{:032x}", u128::from_le_bytes(random));
     let cookie = format!("sid={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
-    store.save(id, &data).await.map_err(failed)?;
+    store.create(id, &data).await.map_err(failed)?;
     Ok(([(SET_COOKIE, cookie)], "ok\n"))
 }

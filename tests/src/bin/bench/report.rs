@@ -6,8 +6,9 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::contender::Contender::{
-    self, Bare, Layer, OursFile, OursFileFull, OursMemory, RawFile, RawFileFull, RawMemory,
+use crate::contender::Contender::{self, Bare, Layer, Ours, Raw};
+use crate::contender::Keeper::{
+    self, File, FileFull, MariaDb, Memory, MongoDb, MySql, Redis, Valkey,
 };
 use crate::contender::Operation::{self, Big, Change, New, None as Untouched, Read};
 use crate::load::Sample;
@@ -20,6 +21,8 @@ struct Bar {
     other: Contender,
     instructions: Option<f64>,
     cpu: Option<f64>,
+    /// Of the CPU time of the server that keeps the sessions.
+    store_cpu: Option<f64>,
     /// Of the time that a request takes while the server has all it can do.
     time: Option<f64>,
 }
@@ -31,29 +34,69 @@ const fn bar(
     instructions: Option<f64>,
     cpu: Option<f64>,
 ) -> Bar {
-    Bar { operation, ours, other, instructions, cpu, time: None }
+    Bar { operation, ours, other, instructions, cpu, store_cpu: None, time: None }
 }
 
 const fn timed(operation: Operation, ours: Contender, other: Contender, time: f64) -> Bar {
-    Bar { operation, ours, other, instructions: None, cpu: None, time: Some(time) }
+    Bar { operation, ours, other, instructions: None, cpu: None, store_cpu: None, time: Some(time) }
+}
+
+/// Against the driver of a server, used by hand.
+const fn driven(operation: Operation, keeper: Keeper, store_cpu: f64) -> Bar {
+    let store_cpu = Some(store_cpu);
+    let (instructions, cpu) = (Some(1.10), Some(1.10));
+    Bar {
+        operation,
+        ours: Ours(keeper),
+        other: Raw(keeper),
+        instructions,
+        cpu,
+        store_cpu,
+        time: None,
+    }
 }
 
 /// Bold in the report is what does not hold.
-const BARS: [Bar; 14] = [
+const BARS: [Bar; 39] = [
     bar(Untouched, Layer, Bare, None, None),
-    bar(Untouched, OursMemory, Bare, Some(1.05), Some(1.05)),
-    bar(Untouched, OursFile, Bare, Some(1.05), Some(1.05)),
-    bar(Read, OursMemory, RawMemory, Some(1.15), Some(1.10)),
-    bar(Change, OursMemory, RawMemory, Some(1.20), Some(1.10)),
-    bar(Big, OursMemory, RawMemory, Some(0.7), Some(0.7)),
-    bar(New, OursMemory, RawMemory, None, None),
-    bar(Read, OursFile, RawFile, Some(1.10), Some(1.05)),
-    bar(Big, OursFile, RawFile, Some(0.7), Some(0.7)),
-    bar(Change, OursFile, RawFile, None, Some(0.35)),
-    bar(New, OursFile, RawFile, None, None),
-    timed(Change, OursFileFull, RawFileFull, 1.0),
-    bar(New, OursFileFull, RawFileFull, None, None),
-    bar(Change, OursFile, OursFileFull, None, None),
+    bar(Untouched, Ours(Memory), Bare, Some(1.05), Some(1.05)),
+    bar(Untouched, Ours(File), Bare, Some(1.05), Some(1.05)),
+    bar(Read, Ours(Memory), Raw(Memory), Some(1.15), Some(1.10)),
+    bar(Change, Ours(Memory), Raw(Memory), Some(1.20), Some(1.10)),
+    bar(Big, Ours(Memory), Raw(Memory), Some(0.7), Some(0.7)),
+    bar(New, Ours(Memory), Raw(Memory), None, None),
+    bar(Read, Ours(File), Raw(File), Some(1.10), Some(1.05)),
+    bar(Big, Ours(File), Raw(File), Some(0.7), Some(0.7)),
+    bar(Change, Ours(File), Raw(File), None, Some(0.35)),
+    bar(New, Ours(File), Raw(File), None, None),
+    timed(Change, Ours(FileFull), Raw(FileFull), 1.0),
+    bar(New, Ours(FileFull), Raw(FileFull), None, None),
+    bar(Change, Ours(File), Ours(FileFull), None, None),
+    bar(Untouched, Ours(Redis), Bare, Some(1.05), Some(1.05)),
+    driven(Read, Redis, 1.10),
+    driven(Change, Redis, 1.40),
+    driven(New, Redis, 1.10),
+    bar(Big, Ours(Redis), Raw(Redis), Some(0.7), None),
+    bar(Untouched, Ours(Valkey), Bare, Some(1.05), Some(1.05)),
+    driven(Read, Valkey, 1.10),
+    driven(Change, Valkey, 1.10),
+    driven(New, Valkey, 1.10),
+    bar(Big, Ours(Valkey), Raw(Valkey), Some(0.7), None),
+    bar(Untouched, Ours(MariaDb), Bare, Some(1.05), Some(1.05)),
+    driven(Read, MariaDb, 1.10),
+    driven(Change, MariaDb, 1.10),
+    driven(New, MariaDb, 1.10),
+    bar(Big, Ours(MariaDb), Raw(MariaDb), Some(0.7), None),
+    bar(Untouched, Ours(MySql), Bare, Some(1.05), Some(1.05)),
+    driven(Read, MySql, 1.10),
+    driven(Change, MySql, 1.10),
+    driven(New, MySql, 1.10),
+    bar(Big, Ours(MySql), Raw(MySql), Some(0.7), None),
+    bar(Untouched, Ours(MongoDb), Bare, Some(1.05), Some(1.05)),
+    driven(Read, MongoDb, 1.10),
+    driven(Change, MongoDb, 1.10),
+    driven(New, MongoDb, 1.10),
+    bar(Big, Ours(MongoDb), Raw(MongoDb), Some(0.7), None),
 ];
 
 pub(crate) struct Report {
@@ -82,10 +125,13 @@ impl Report {
         line(
             &mut out,
             format_args!(
-                "| ours ÷ other | instructions | at most | CPU | at most | time | at most |"
+                "| ours ÷ other | instructions | at most | CPU | at most | store's CPU | at most | time | at most |"
             ),
         );
-        line(&mut out, format_args!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |"));
+        line(
+            &mut out,
+            format_args!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"),
+        );
         for bar in &BARS {
             self.compare(bar, &mut out);
         }
@@ -93,19 +139,23 @@ impl Report {
         line(
             &mut out,
             format_args!(
-                "| server | operation | instructions | CPU µs | requests/s | p50 µs | p99 µs | rounds |"
+                "| server | operation | instructions | CPU µs | store's CPU µs | requests/s | p50 µs | p99 µs | rounds |"
             ),
         );
-        line(&mut out, format_args!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"));
+        line(
+            &mut out,
+            format_args!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"),
+        );
         for row in &self.rows {
             line(
                 &mut out,
                 format_args!(
-                    "| {} | {} | {} | {} | {} | {} | {} | {} |",
+                    "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                     row.contender.name(),
                     row.operation.name(),
                     row.instructions,
                     spread(row, |s| micros(s.cpu), 1),
+                    store_spread(row),
                     spread(row, |s| s.requests_per_second, 0),
                     spread(row, |s| micros(s.p50), 0),
                     spread(row, |s| micros(s.p99), 0),
@@ -141,6 +191,8 @@ impl Report {
         let instructions = ours.instructions as f64 / other.instructions as f64;
         let pairs = || ours.samples.iter().zip(&other.samples);
         let cpu = quantiles(pairs().map(|(a, b)| micros(a.cpu) / micros(b.cpu)).collect());
+        let store = pairs().filter_map(|(a, b)| Some(micros(a.store_cpu?) / micros(b.store_cpu?)));
+        let store = quantiles(store.collect());
         let time = pairs().map(|(a, b)| b.requests_per_second / a.requests_per_second);
         let time = quantiles(time.collect());
         let with_spread = |ratios: Option<(f64, f64, f64)>, limit| {
@@ -151,7 +203,7 @@ impl Report {
         line(
             out,
             format_args!(
-                "| {}: {} ÷ {} | {} | {} | {} | {} | {} | {} |",
+                "| {}: {} ÷ {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 bar.operation.name(),
                 bar.ours.name(),
                 bar.other.name(),
@@ -159,6 +211,8 @@ impl Report {
                 limit(bar.instructions),
                 with_spread(cpu, bar.cpu),
                 limit(bar.cpu),
+                with_spread(store, bar.store_cpu),
+                limit(bar.store_cpu),
                 with_spread(time, bar.time),
                 limit(bar.time),
             ),
@@ -175,6 +229,12 @@ fn verdict(ratio: f64, limit: Option<f64>) -> String {
 
 fn limit(limit: Option<f64>) -> String {
     limit.map_or_else(String::new, |limit| format!("{limit:.2}"))
+}
+
+fn store_spread(row: &Row) -> String {
+    let known = row.samples.iter().all(|sample| sample.store_cpu.is_some());
+    let of = |sample: &Sample| micros(sample.store_cpu.unwrap_or_default());
+    if known { spread(row, of, 1) } else { String::new() }
 }
 
 fn spread(row: &Row, of: impl Fn(&Sample) -> f64, digits: usize) -> String {
@@ -205,6 +265,7 @@ fn row_json(row: &Row) -> Value {
             json!({
                 "requests_per_second": sample.requests_per_second,
                 "cpu_us": micros(sample.cpu),
+                "store_cpu_us": sample.store_cpu.map(micros),
                 "p50_us": micros(sample.p50),
                 "p99_us": micros(sample.p99),
             })

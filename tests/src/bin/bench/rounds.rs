@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use session_tests::servers::Shared;
+
 use crate::contender::{Contender, Operation};
 use crate::load::{self, Sample};
 use crate::process::{self, Server};
+use crate::store::Process;
 use crate::{Failure, instructions};
 
 /// What to measure.
@@ -28,7 +31,15 @@ pub(crate) struct Row {
 impl Plan {
     /// Returns a row for every operation of every server, without measurements.
     fn rows(&self) -> Vec<Row> {
-        let all = Contender::ALL.into_iter().flat_map(|contender| {
+        let there = Contender::ALL.into_iter().filter(|contender| {
+            let missing = contender.store().map(Shared::variable);
+            let missing = missing.filter(|variable| std::env::var_os(variable).is_none());
+            if let Some(variable) = missing {
+                eprintln!("left out: {}, because {variable} is not set", contender.name());
+            }
+            missing.is_none()
+        });
+        let all = there.flat_map(|contender| {
             contender.operations().iter().map(move |&operation| (contender, operation))
         });
         all.filter(|(contender, operation)| {
@@ -60,11 +71,12 @@ impl Plan {
     /// time, in another order every round.
     async fn load(&self, rows: &mut [Row]) -> Result<(), Failure> {
         process::stay_on(process::last_cpu())?;
-        let mut servers: Vec<(Contender, Server)> = Vec::new();
+        let mut servers: Vec<(Contender, Server, Option<Process>)> = Vec::new();
         for row in &*rows {
-            if servers.iter().all(|(known, _)| *known != row.contender) {
+            if servers.iter().all(|(known, ..)| *known != row.contender) {
                 let server = Server::start(row.contender, &self.dir, Some(0), &[])?;
-                servers.push((row.contender, server));
+                let store = row.contender.store().map(Process::of).transpose()?;
+                servers.push((row.contender, server, store));
             }
         }
         for round in 1..=self.rounds {
@@ -73,14 +85,15 @@ impl Plan {
             fastrand::shuffle(&mut order);
             for at in order {
                 let row = &mut rows[at];
-                let server = servers.iter().find(|(known, _)| *known == row.contender);
-                let addr = server.ok_or("a server is missing")?.1.addr;
-                let sample =
-                    load::measure(addr, row.operation, self.connections, self.length).await?;
-                row.samples.push(sample);
+                let server = servers.iter().find(|(known, ..)| *known == row.contender);
+                let (_, server, store) = server.ok_or("a server is missing")?;
+                let (connections, length) = (self.connections, self.length);
+                row.samples.push(
+                    load::measure(server.addr, row.operation, *store, connections, length).await?,
+                );
             }
         }
-        for (_, server) in servers {
+        for (_, server, _) in servers {
             server.end()?;
         }
         Ok(())

@@ -1,0 +1,199 @@
+//! From the driver's errors to ours, in one place.
+//!
+//! The driver's own texts are not passed on: they repeat keys (`E11000`), hosts
+//! and the server's whole reply.
+
+use mongodb::error::{
+    Error as DriverError, ErrorKind as DriverKind, SYSTEM_OVERLOADED_ERROR, WriteFailure,
+};
+use session_core::{Error, ErrorKind, Operation};
+
+/// The engine's name.
+pub(crate) const NAME: &str = "mongodb";
+
+/// Makes an error of this engine.
+pub(crate) fn new(
+    kind: ErrorKind,
+    op: Operation,
+    message: impl Into<std::borrow::Cow<'static, str>>,
+) -> Error {
+    Error::new(kind, op, message).with_backend(NAME)
+}
+
+/// The code of a key that is taken, in an insert or an upsert.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// Returns whether the server says that the key is taken.
+pub(crate) fn is_duplicate(err: &DriverError) -> bool {
+    code(err) == Some(DUPLICATE_KEY)
+}
+
+/// Returns the code that the server gave for what it refused to do.
+pub(crate) fn code(err: &DriverError) -> Option<i32> {
+    match &*err.kind {
+        DriverKind::Command(err) => Some(err.code),
+        DriverKind::Write(WriteFailure::WriteError(err)) => Some(err.code),
+        _ => None,
+    }
+}
+
+/// Translates an error of the driver.
+pub(crate) fn driver(op: Operation, err: &DriverError) -> Error {
+    let not_sent = err.contains_label(SYSTEM_OVERLOADED_ERROR);
+    match &*err.kind {
+        DriverKind::Command(err) => refused(op, err.code),
+        DriverKind::Write(WriteFailure::WriteError(err)) => refused(op, err.code),
+        DriverKind::Write(WriteFailure::WriteConcernError(err)) => unconfirmed(op, err.code),
+        DriverKind::ServerSelection { message, .. } => new(
+            ErrorKind::Unavailable,
+            op,
+            if message.contains("certificate") || message.contains("tls") {
+                "no server was found that TLS works with; check tlsCAFile and the server's \
+                 certificate and name"
+            } else if message.contains("uthentication") {
+                return denied(op);
+            } else {
+                "no server was found in time; check the hosts, replicaSet and TLS of the URI, and \
+                 that the server runs"
+            },
+        ),
+        DriverKind::Authentication { .. } => denied(op),
+        DriverKind::Io(io) => {
+            let message = "the connection to the server failed";
+            let sent = !not_sent && changes(op);
+            new(ErrorKind::Unavailable, op, message)
+                .with_indeterminate(sent)
+                .with_source(io.to_string())
+        }
+        DriverKind::ConnectionPoolCleared { message, .. } => {
+            // The other text is for connections that were in use.
+            let waiting = message.starts_with("Connection pool for ");
+            new(ErrorKind::Unavailable, op, "the connections to the server were lost")
+                .with_indeterminate(!waiting && changes(op))
+        }
+        DriverKind::DnsResolve { .. } => new(
+            ErrorKind::Unavailable,
+            op,
+            "the host of a mongodb+srv: URI was not found in the DNS",
+        ),
+        DriverKind::InvalidTlsConfig { .. } => new(
+            ErrorKind::InvalidConfig,
+            op,
+            "the files of tlsCAFile or tlsCertificateKeyFile cannot be used",
+        ),
+        DriverKind::IncompatibleServer { .. } | DriverKind::SessionsNotSupported => new(
+            ErrorKind::Unsupported,
+            op,
+            "the server is too old or too new for the driver; MongoDB 4.2 is the oldest",
+        ),
+        DriverKind::InvalidArgument { .. } => new(
+            ErrorKind::InvalidConfig,
+            op,
+            "the driver refuses the operation; check the write concern and sizes",
+        ),
+        DriverKind::Shutdown => new(ErrorKind::Unavailable, op, "the handler is closed"),
+        DriverKind::InvalidResponse { .. } => {
+            new(ErrorKind::Unavailable, op, "the server's reply cannot be understood")
+                .with_indeterminate(changes(op))
+        }
+        _ => new(ErrorKind::Internal, op, "the driver failed").with_indeterminate(changes(op)),
+    }
+}
+
+/// Returns whether an operation may have happened when its reply is lost.
+fn changes(op: Operation) -> bool {
+    !matches!(op, Operation::Read | Operation::List | Operation::Open | Operation::Configure)
+}
+
+fn denied(op: Operation) -> Error {
+    new(
+        ErrorKind::PermissionDenied,
+        op,
+        "the server refuses the user; check the name, the password and authSource",
+    )
+}
+
+/// Translates the code of a command or statement that the server refused.
+fn refused(op: Operation, code: i32) -> Error {
+    let (kind, message) = match code {
+        8000 | 11 | 18 => return denied(op),
+        13 => (
+            ErrorKind::PermissionDenied,
+            "the user may not do this; give it the rights that README.md lists",
+        ),
+        // Not the primary: these are said before anything is done.
+        10058 | 10107 | 13435 | 13436 => {
+            (ErrorKind::Unavailable, "the server is not the primary; waiting for a new one")
+        }
+        // Interrupted, perhaps at the very end.
+        91 | 189 | 11600 | 11602 => {
+            return new(
+                ErrorKind::Unavailable,
+                op,
+                "the server shut down or stepped down meanwhile",
+            )
+            .with_indeterminate(changes(op));
+        }
+        // A router that lost the server behind it.
+        6 | 7 | 89 | 9001 => {
+            return new(ErrorKind::Unavailable, op, "the router lost its connection to the server")
+                .with_indeterminate(changes(op));
+        }
+        133 | 134 => (ErrorKind::Unavailable, "the server cannot serve this read now"),
+        50 | 262 => (ErrorKind::Timeout, "the server took longer than it may"),
+        112 => (ErrorKind::Conflict, "somebody else wrote at the same moment; try again"),
+        DUPLICATE_KEY => (ErrorKind::AlreadyExists, "the key is taken; draw another id"),
+        10334 | 17280 | 17419 | 17420 => {
+            (ErrorKind::TooLarge, "the session does not fit into a document; store less")
+        }
+        14031 => (
+            ErrorKind::StorageFull,
+            "the server has no room left; free disk space (destroying sessions still works)",
+        ),
+        20 => (
+            ErrorKind::InvalidConfig,
+            "the server knows no retryable writes; add retryWrites=false to the URI",
+        ),
+        121 => (
+            ErrorKind::InvalidConfig,
+            "the collection's validation rules refuse sessions; use a collection without",
+        ),
+        59 | 115 | 238 | 303 => {
+            (ErrorKind::Unsupported, "the server does not know the command; MongoDB 4.2 does")
+        }
+        _ => {
+            let message = format!("the server refused the operation with code {code}");
+            return new(ErrorKind::Internal, op, message);
+        }
+    };
+    new(kind, op, message)
+}
+
+/// Translates an error about the write concern: the write was made, and may be
+/// undone if the server fails now.
+fn unconfirmed(op: Operation, code: i32) -> Error {
+    let (kind, message) = match code {
+        64 => (ErrorKind::Timeout, "too few servers confirmed the write in time"),
+        79 | 100 => (
+            ErrorKind::Unavailable,
+            "the set has too few servers to confirm writes; check `w` of the URI",
+        ),
+        _ => (ErrorKind::Unavailable, "the servers did not confirm the write"),
+    };
+    new(kind, op, message).with_indeterminate(true)
+}
+
+/// What there is to say when a call took too long.
+pub(crate) fn late(op: Operation, limit: std::time::Duration) -> Error {
+    new(ErrorKind::Timeout, op, format!("no answer within {limit:?}"))
+}
+
+/// Reports a document that is not a session.
+pub(crate) fn bad(op: Operation) -> Error {
+    new(ErrorKind::Corrupt, op, "the document is not a session; look for who else writes there")
+}
+
+/// Refuses a write whose lock has passed on.
+pub(crate) fn locked(op: Operation) -> Error {
+    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
+}

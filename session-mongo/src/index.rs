@@ -1,0 +1,77 @@
+//! Which sessions belong to whom: a field of the document, and an index on it.
+
+use async_trait::async_trait;
+use mongodb::bson::{Bson, Document, doc};
+use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
+
+use crate::document::{self, live};
+use crate::error;
+use crate::handler::MongoHandler;
+use crate::store::{Store, all, and};
+
+const OP: Operation = Operation::Index;
+
+impl Store {
+    /// Removes the live sessions that a filter names. Returns how many there were.
+    async fn remove(&self, filter: Document) -> Result<u64> {
+        let filter = &and(filter, doc! { "$expr": live() });
+        self.call(OP, |to| async move {
+            let removed = to.sessions.delete_many(filter.clone()).await;
+            Ok(removed.map_err(|err| error::driver(OP, &err))?.deleted_count)
+        })
+        .await
+    }
+
+    /// Returns the owner's live sessions, the oldest first.
+    async fn by_age(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
+        let mut sessions = self
+            .call(OP, |to| async move {
+                let filter = and(of(owner), doc! { "$expr": live() });
+                let fields = doc! { "created": 1, "now": document::NOW };
+                let found = to.sessions.find(filter).projection(fields).batch().await;
+                all(OP, found, |fields| Ok(Some((fields.age()?, fields.key()?)))).await
+            })
+            .await?;
+        sessions.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(sessions.into_iter().map(|(_, key)| key).collect())
+    }
+}
+
+/// Returns the filter for an owner's sessions.
+fn of(owner: &Owner) -> Document {
+    doc! { "owner": document::owner(owner) }
+}
+
+#[async_trait]
+impl SessionIndex for MongoHandler {
+    async fn sessions(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
+        self.store.page(OP, of(owner), request).await
+    }
+
+    async fn revoke(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+        let mut filter = of(owner);
+        if let Some(except) = except {
+            filter.insert("_id", doc! { "$ne": document::key(except) });
+        }
+        let mut revoked = 0;
+        loop {
+            // Looks again until none is left: a session that changed its id was
+            // there under the new one before the old one went.
+            match self.store.remove(filter.clone()).await? {
+                0 => return Ok(revoked),
+                removed => revoked += removed,
+            }
+        }
+    }
+
+    async fn cap(&self, owner: &Owner, max: usize, keep: &SessionKey) -> Result<u64> {
+        let sessions = self.store.by_age(owner).await?;
+        let surplus = sessions.len().saturating_sub(max);
+        let oldest = sessions.iter().filter(|key| *key != keep).take(surplus);
+        let oldest: Vec<Bson> = oldest.map(document::key).collect();
+        if oldest.is_empty() {
+            return Ok(0);
+        }
+        self.store.remove(and(of(owner), doc! { "_id": { "$in": oldest } })).await
+    }
+}

@@ -1,0 +1,180 @@
+//! The indexes: made where they are missing, checked where they are there.
+
+use std::time::Duration;
+
+use mongodb::IndexModel;
+use mongodb::bson::doc;
+use mongodb::error::Error as DriverError;
+use mongodb::options::IndexOptions;
+use session_core::{Error, ErrorKind, Operation, Result};
+
+use crate::config::Indexes;
+use crate::document::Fields;
+use crate::store::{Collections, Store, all, only_batch};
+use crate::sweep::LOCK_REST;
+use crate::{error, store};
+
+const OP: Operation = Operation::Open;
+/// How long the server keeps a record after its end. Reads do not see it; a
+/// server whose clock is a little ahead after a failover takes nothing early.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// The code of what the user may not do.
+const UNAUTHORIZED: i32 = 13;
+/// The codes of an index that is there in another form.
+const CONFLICTS: [i32; 3] = [67, 85, 86];
+/// The code of a collection that is not there yet.
+const NO_COLLECTION: i32 = 26;
+
+impl Store {
+    /// Connects, and makes sure that sessions are found and end in time.
+    pub(crate) async fn open(&self) -> Result<()> {
+        let (indexes, name) = (self.config.indexes, self.config.collection.as_str());
+        self.call(OP, |to| async move {
+            refuse_strangers(to).await?;
+            if indexes == Indexes::Ignore {
+                return Ok(());
+            }
+            let there = Existing::of(to).await?;
+            there.refuse_early_ends()?;
+            let missing = there.missing();
+            if missing.is_empty() {
+                return Ok(());
+            }
+            if indexes == Indexes::Check {
+                return Err(lacking(name));
+            }
+            create(to, missing, name).await
+        })
+        .await
+    }
+}
+
+/// Refuses a collection that is used for something else already.
+async fn refuse_strangers(to: &Collections) -> Result<()> {
+    let fields = doc! { "_id": 1, "v": 1, "exp": 1 };
+    let cursor = to.sessions.find(doc! {}).projection(fields).limit(-1).batch().await;
+    let Some(batch) = only_batch(OP, cursor).await? else { return Ok(()) };
+    let known = |fields: &Fields<'_>| {
+        fields.key().is_ok() && fields.version().is_ok() && fields.has_deadline()
+    };
+    if store::documents(OP, &batch)?.iter().all(known) {
+        return Ok(());
+    }
+    Err(error::new(
+        ErrorKind::InvalidConfig,
+        OP,
+        "the collection holds documents that are not sessions of this engine; name another one \
+         in session.collection",
+    ))
+}
+
+/// What is known about the indexes that are there.
+#[derive(Default)]
+struct Existing {
+    expiry: bool,
+    owner: bool,
+    /// A field other than `exp` at which the server removes documents.
+    early_end: bool,
+    expiry_without_ttl: bool,
+}
+
+impl Existing {
+    async fn of(to: &Collections) -> Result<Self> {
+        let mut there = Self::default();
+        let listed = match to.sessions.list_indexes().batch().await {
+            Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(fields.index()))).await?,
+            // What is not told is taken for missing: making it again changes nothing.
+            Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
+                return Ok(there);
+            }
+            Err(err) => return Err(error::driver(OP, &err)),
+        };
+        for (first, ends) in listed {
+            match first.as_deref() {
+                Some("exp") if ends => there.expiry = true,
+                Some("exp") => there.expiry_without_ttl = true,
+                Some("owner") => there.owner = true,
+                _ => there.early_end |= ends,
+            }
+        }
+        Ok(there)
+    }
+
+    fn refuse_early_ends(&self) -> Result<()> {
+        if self.early_end {
+            return Err(error::new(
+                ErrorKind::InvalidConfig,
+                OP,
+                "the collection has a TTL index on another field than `exp`, which ends sessions \
+                 before their time; drop that index",
+            ));
+        }
+        if self.expiry_without_ttl && !self.expiry {
+            return Err(error::new(
+                ErrorKind::InvalidConfig,
+                OP,
+                "the collection has an index on `exp` without expireAfterSeconds; drop it, or set \
+                 session.indexes=ignore and collect garbage",
+            ));
+        }
+        Ok(())
+    }
+
+    fn missing(&self) -> Vec<IndexModel> {
+        let mut missing = Vec::new();
+        if !self.expiry {
+            let options = IndexOptions::builder().name("session_expiry".to_owned());
+            let options = options.expire_after(SLACK).build();
+            missing.push(IndexModel::builder().keys(doc! { "exp": 1 }).options(options).build());
+        }
+        if !self.owner {
+            let options = IndexOptions::builder().name("session_owner".to_owned());
+            let owned = doc! { "owner": { "$exists": true } };
+            let options = options.partial_filter_expression(owned).build();
+            let keys = doc! { "owner": 1, "_id": 1 };
+            missing.push(IndexModel::builder().keys(keys).options(options).build());
+        }
+        missing
+    }
+}
+
+/// Makes indexes. Two processes may do so at once.
+async fn create(to: &Collections, missing: Vec<IndexModel>, name: &str) -> Result<()> {
+    let rest = Duration::from_millis(LOCK_REST.cast_unsigned());
+    let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(rest);
+    let locks = IndexModel::builder().keys(doc! { "until": 1 }).options(options.build()).build();
+    let made = match to.sessions.create_indexes(missing).await {
+        Ok(_) => to.locks.create_index(locks).await.map(drop),
+        Err(err) => Err(err),
+    };
+    made.map_err(|err| not_made(&err, name))
+}
+
+fn not_made(err: &DriverError, name: &str) -> Error {
+    match error::code(err) {
+        Some(UNAUTHORIZED) => lacking(name),
+        Some(code) if CONFLICTS.contains(&code) => error::new(
+            ErrorKind::InvalidConfig,
+            OP,
+            "an index of the collection has the same name or fields and other options; drop it, \
+             or set session.indexes=ignore and collect garbage",
+        ),
+        Some(59 | 115 | 238) => error::new(
+            ErrorKind::Unsupported,
+            OP,
+            "the server makes no such indexes; set session.indexes=ignore and collect garbage",
+        ),
+        _ => error::driver(OP, err),
+    }
+}
+
+fn lacking(name: &str) -> Error {
+    let message = format!(
+        "indexes are missing and the user may not make them; as another user run \
+         db.{name}.createIndex({{exp: 1}}, {{expireAfterSeconds: 60}}) and \
+         db.{name}.createIndex({{owner: 1, _id: 1}}, {{partialFilterExpression: {{owner: \
+         {{$exists: true}}}}}}), or set session.indexes=ignore"
+    );
+    error::new(ErrorKind::InvalidConfig, OP, message)
+}

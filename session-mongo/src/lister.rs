@@ -1,0 +1,85 @@
+//! Listing all sessions in the order of their keys.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mongodb::bson::{Document, doc};
+use session_core::{
+    Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
+};
+
+use crate::document::{self, live, meta_fields};
+use crate::error;
+use crate::handler::MongoHandler;
+use crate::store::{Store, all, and};
+
+/// The longest page. Its reply has to fit into one batch.
+const MAX_PAGE: u32 = 10_000;
+
+impl Store {
+    /// Returns a page of the live sessions that a filter names.
+    pub(crate) async fn page(
+        &self,
+        op: Operation,
+        filter: Document,
+        request: &PageRequest,
+    ) -> Result<Page> {
+        let after = place(request, op)?;
+        let limit = u32::try_from(request.limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        let mut filter = and(filter, doc! { "$expr": live() });
+        if let Some(after) = after {
+            filter.insert("_id", doc! { "$gt": document::key(&after) });
+        }
+        let filter = &filter;
+        self.call(op, |to| async move {
+            let find = to.sessions.find(filter.clone()).projection(meta_fields());
+            let find = find.sort(doc! { "_id": 1 }).limit(i64::from(limit)).batch_size(limit);
+            let mut last = None;
+            let mut seen = 0;
+            let items = all(op, find.batch().await, |fields| {
+                seen += 1;
+                last = Some(fields.key()?);
+                fields.meta()
+            })
+            .await?;
+            Ok(Page::new(items, last.filter(|_| seen == limit).map(cursor)))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SessionLister for MongoHandler {
+    async fn list(&self, request: &PageRequest) -> Result<Page> {
+        self.store.page(Operation::List, listed(), request).await
+    }
+
+    async fn count(&self) -> Result<u64> {
+        let op = Operation::List;
+        self.store
+            .call(op, |to| async move {
+                let filter = and(listed(), doc! { "$expr": live() });
+                to.sessions.count_documents(filter).await.map_err(|err| error::driver(op, &err))
+            })
+            .await
+    }
+}
+
+/// Returns the filter that leaves out pointers.
+fn listed() -> Document {
+    doc! { "ptr": { "$exists": false } }
+}
+
+/// Returns after which key a page begins.
+fn place(request: &PageRequest, op: Operation) -> Result<Option<SessionKey>> {
+    let Some(cursor) = &request.cursor else { return Ok(None) };
+    let bytes = cursor.as_bytes().as_ref().try_into().map_err(|_| {
+        let message = "the cursor is not from this listing; start again without one";
+        error::new(ErrorKind::InvalidConfig, op, message)
+    })?;
+    Ok(Some(SessionKey::from_bytes(bytes)))
+}
+
+/// Makes the cursor of the page after `last`.
+fn cursor(last: SessionKey) -> Cursor {
+    Cursor::new(Bytes::copy_from_slice(last.as_bytes()))
+}

@@ -1,0 +1,221 @@
+//! The collections, and calls to them: each within its deadline, and tried
+//! again if it certainly was not executed.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::error::Result as DriverResult;
+use mongodb::options::ConnectionString;
+use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use mongodb::{Client, Collection, Database};
+use session_core::{
+    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Version,
+};
+use tokio::sync::OnceCell;
+
+use crate::config::MongoConfig;
+use crate::document::{self, Fields};
+use crate::{client, error};
+
+/// The driver's handles of one store.
+pub(crate) struct Collections {
+    pub(crate) sessions: Collection<RawDocumentBuf>,
+    pub(crate) locks: Collection<RawDocumentBuf>,
+    /// The client, if it is ours to shut down.
+    pub(crate) client: Option<Client>,
+}
+
+pub(crate) struct Store {
+    pub(crate) config: MongoConfig,
+    uri: Option<ConnectionString>,
+    collections: OnceCell<Collections>,
+}
+
+/// What a document says that decides about a write.
+pub(crate) struct State {
+    pub(crate) live: bool,
+    pub(crate) fence: i64,
+}
+
+/// How often a call is made that certainly was not executed the times before.
+const ATTEMPTS: u32 = 4;
+/// The pause before the second attempt, at the most. Doubles.
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Store {
+    /// Checks the settings and reads the URI. Nothing is looked up.
+    pub(crate) fn new(config: MongoConfig) -> Result<Self> {
+        let config = config.checked()?;
+        let uri = Some(client::parse(&config)?);
+        Ok(Self { config, uri, collections: OnceCell::new() })
+    }
+
+    /// Takes a database that the application has connected to.
+    pub(crate) fn of(database: &Database, config: MongoConfig) -> Result<Self> {
+        let config = config.checked()?;
+        client::refuse_unacknowledged(database.write_concern())?;
+        let collections = client::collections(database, &config, None);
+        Ok(Self { config, uri: None, collections: OnceCell::new_with(Some(collections)) })
+    }
+
+    async fn collections(&self) -> Result<&Collections> {
+        if let Some(collections) = self.collections.get() {
+            return Ok(collections);
+        }
+        self.collections
+            .get_or_try_init(|| async {
+                let uri = self.uri.clone().unwrap_or_default();
+                client::connect(&self.config, uri).await
+            })
+            .await
+    }
+
+    /// Calls the server: connects if need be, keeps the deadline, and repeats
+    /// what it refused to begin.
+    pub(crate) async fn call<'a, T, F>(
+        &'a self,
+        op: Operation,
+        attempt: impl Fn(&'a Collections) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let limit = self.config.timeout;
+        let call = async {
+            let collections = self.collections().await?;
+            let mut made = 1;
+            loop {
+                match attempt(collections).await {
+                    Err(err) if made < ATTEMPTS && was_not_executed(&err) => {
+                        tokio::time::sleep(jitter(PAUSE * 2_u32.pow(made - 1))).await;
+                        made += 1;
+                    }
+                    done => return done,
+                }
+            }
+        };
+        match tokio::time::timeout(limit, call).await {
+            Ok(done) => done,
+            Err(_) => Err(error::late(op, limit)),
+        }
+    }
+
+    /// Reads a live session.
+    pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
+        let op = Operation::Read;
+        self.call(op, |to| async move {
+            let find = to.sessions.find(document::by_key(key));
+            let cursor = find.projection(document::payload_fields()).limit(-1).batch().await;
+            let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
+            let Some(fields) = first(op, &batch)? else { return Ok(None) };
+            let Some(remaining) = fields.remaining()? else { return Ok(None) };
+            let version = Version::counter(fields.version()?);
+            let payload = fields.bytes("data")?.and_then(|data| document::place(&batch, data));
+            let payload = payload.ok_or_else(|| error::bad(op))?;
+            let stored = Stored::new(document::share(batch, payload), version);
+            Ok(Some(stored.with_remaining(remaining)))
+        })
+        .await
+    }
+
+    /// Looks at what decides about a write.
+    pub(crate) async fn state(
+        &self,
+        op: Operation,
+        to: &Collections,
+        key: &SessionKey,
+    ) -> Result<Option<State>> {
+        let find = to.sessions.find(document::by_key(key));
+        let cursor = find.projection(document::state_fields()).limit(-1).batch().await;
+        let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
+        let Some(fields) = first(op, &batch)? else { return Ok(None) };
+        Ok(Some(State {
+            live: fields.remaining()?.is_some(),
+            fence: fields.number("fence")?.unwrap_or(i64::MIN),
+        }))
+    }
+
+    /// Ends the client, if it is ours.
+    pub(crate) async fn close(&self) {
+        let client = self.collections.get().and_then(|collections| collections.client.clone());
+        if let Some(client) = client {
+            // Ends by itself what does not end in time.
+            let _ = tokio::time::timeout(self.config.timeout, client.shutdown()).await;
+        }
+    }
+}
+
+/// Hides everything: the URI may hold a password.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Returns whether an error says that the server never began, and may soon do so.
+fn was_not_executed(err: &Error) -> bool {
+    err.kind() == ErrorKind::Unavailable && !err.is_indeterminate()
+}
+
+/// Returns a random part of a pause, so that callers do not come back together.
+fn jitter(pause: Duration) -> Duration {
+    let mut byte = [0];
+    // Without a generator all wait the whole pause.
+    let part = OsRandom.fill(&mut byte).map_or(256, |()| u32::from(byte[0]) + 1);
+    pause * part / 256
+}
+
+/// Returns the one batch of a reply that comes in one, or `None` if it is empty.
+pub(crate) async fn only_batch(
+    op: Operation,
+    cursor: DriverResult<RawBatchCursor>,
+) -> Result<Option<RawBatch>> {
+    let mut cursor = cursor.map_err(|err| error::driver(op, &err))?;
+    let batch = poll_fn(|cx| Pin::new(&mut cursor).poll_next(cx)).await;
+    batch.transpose().map_err(|err| error::driver(op, &err))
+}
+
+/// Returns the documents of a batch.
+pub(crate) fn documents(op: Operation, batch: &RawBatch) -> Result<Vec<Fields<'_>>> {
+    let slices = batch.doc_slices().map_err(|err| error::driver(op, &err))?;
+    let fields = slices.into_iter().map(|value| {
+        let document = value.ok().and_then(|value| value.as_document());
+        document.map(|document| Fields::new(op, document)).ok_or_else(|| error::bad(op))
+    });
+    fields.collect()
+}
+
+/// Returns the first document of a batch.
+fn first(op: Operation, batch: &RawBatch) -> Result<Option<Fields<'_>>> {
+    let slices = batch.doc_slices().map_err(|err| error::driver(op, &err))?;
+    let Some(value) = slices.into_iter().next() else { return Ok(None) };
+    let document = value.ok().and_then(|value| value.as_document());
+    document.map(|document| Some(Fields::new(op, document))).ok_or_else(|| error::bad(op))
+}
+
+/// Collects all documents of a query whose reply may come in several batches.
+pub(crate) async fn all<T>(
+    op: Operation,
+    cursor: DriverResult<RawBatchCursor>,
+    mut visit: impl FnMut(Fields<'_>) -> Result<Option<T>>,
+) -> Result<Vec<T>> {
+    let mut cursor = cursor.map_err(|err| error::driver(op, &err))?;
+    let mut found = Vec::new();
+    while let Some(batch) = poll_fn(|cx| Pin::new(&mut cursor).poll_next(cx)).await {
+        let batch = batch.map_err(|err| error::driver(op, &err))?;
+        for fields in documents(op, &batch)? {
+            found.extend(visit(fields)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds to a filter.
+pub(crate) fn and(mut filter: Document, more: Document) -> Document {
+    filter.extend(more);
+    filter
+}

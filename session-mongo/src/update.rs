@@ -1,0 +1,84 @@
+//! The updates, as pipelines that the server runs on one document.
+//!
+//! Every filter is the key alone; whether the update applies is decided inside,
+//! against the server's clock. A refused update leaves the document as it is,
+//! so what was modified says whether it was made.
+
+use bytes::Bytes;
+use mongodb::bson::{Bson, Document, doc};
+use session_core::{FencingToken, WriteMode, WriteOptions};
+
+use crate::document::{self, NOW, binary, expired, live, millis};
+
+/// Returns an update that puts a new record in the place of what the mode asks for.
+pub(crate) fn put(options: &WriteOptions, version: i64, payload: &Bytes) -> Vec<Document> {
+    let mut conditions = Vec::with_capacity(3);
+    match &options.mode {
+        WriteMode::Create => conditions.push(Bson::Document(free())),
+        WriteMode::Replace => conditions.push(Bson::Document(live())),
+        WriteMode::IfVersion(wanted) => {
+            // No record has a negative version.
+            let wanted = wanted.as_counter().map_or(-1, u64::cast_signed);
+            conditions.push(Bson::Document(doc! { "$eq": ["$v", wanted] }));
+            conditions.push(Bson::Document(live()));
+        }
+    }
+    if let Some(fence) = options.fence {
+        conditions.push(Bson::Document(passes(fence)));
+    }
+    let condition = match conditions.pop() {
+        Some(only) if conditions.is_empty() => only,
+        last => {
+            conditions.extend(last);
+            Bson::Document(doc! { "$and": conditions })
+        }
+    };
+    let new = record(options, version, payload);
+    vec![doc! { "$replaceWith": { "$cond": [condition, new, "$$ROOT"] } }]
+}
+
+fn record(options: &WriteOptions, version: i64, payload: &Bytes) -> Document {
+    let from_now = |by: i64| doc! { "$add": [NOW, by] };
+    let mut record = doc! {
+        "_id": "$_id",
+        "v": version,
+        "exp": from_now(millis(options.lifetime())),
+        "created": { "$subtract": [NOW, millis(options.age)] },
+        "touched": NOW,
+    };
+    if let Some(absolute) = options.absolute {
+        record.insert("abs", from_now(millis(absolute)));
+    }
+    match options.fence {
+        Some(FencingToken(token)) => record.insert("fence", token.cast_signed()),
+        // The mark of a lock outlives writes that know nothing of it.
+        None => record.insert("fence", "$fence"),
+    };
+    if options.pointer {
+        record.insert("ptr", true);
+    } else if let Some(owner) = &options.owner {
+        record.insert("owner", document::owner(owner));
+    }
+    record.insert("data", binary(&payload[..]));
+    record
+}
+
+/// Returns an expression that is true of a key that is free. What does not
+/// verify is not known to have expired, so its key is taken.
+fn free() -> Document {
+    doc! { "$or": [{ "$eq": [{ "$type": "$exp" }, "missing"] }, expired()] }
+}
+
+/// Returns an expression that is true of records that no later lock has marked.
+fn passes(FencingToken(token): FencingToken) -> Document {
+    doc! { "$lte": ["$fence", token.cast_signed()] }
+}
+
+/// Returns an update that extends the lifetime of a live record.
+pub(crate) fn touch(idle: i64) -> Vec<Document> {
+    // The least of a date and nothing is the date.
+    let later = doc! { "$min": [{ "$add": [NOW, idle] }, "$abs"] };
+    let touched = doc! { "exp": { "$max": ["$exp", later] }, "touched": NOW };
+    let extended = doc! { "$mergeObjects": ["$$ROOT", touched] };
+    vec![doc! { "$replaceWith": { "$cond": [live(), extended, "$$ROOT"] } }]
+}

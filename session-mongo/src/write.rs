@@ -1,0 +1,150 @@
+//! Writing, touching and removing records.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mongodb::bson::doc;
+use session_core::{
+    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Version, WriteMode,
+    WriteOptions,
+};
+
+use crate::document::{by_key, expired, live, millis};
+use crate::store::{Collections, Store, and};
+use crate::{error, update};
+
+impl Store {
+    /// Writes a record as the options say.
+    pub(crate) async fn write(
+        &self,
+        key: &SessionKey,
+        payload: &Bytes,
+        options: &WriteOptions,
+    ) -> Result<Version> {
+        let create = options.mode == WriteMode::Create;
+        let op = if create { Operation::Create } else { Operation::Write };
+        if payload.len() > self.config.max_record_bytes {
+            let message = "the session is larger than max_record_bytes; store less, or raise it";
+            return Err(error::new(ErrorKind::TooLarge, op, message));
+        }
+        let version = new_version()?;
+        self.call(op, |to| async move {
+            self.check_lock(op, to, key, options.fence).await?;
+            let update = update::put(options, version, payload);
+            let result = to.sessions.update_one(by_key(key), update).upsert(create).await;
+            let done = match &result {
+                Ok(done) => done.modified_count == 1 || done.upserted_id.is_some(),
+                // Somebody else created it at the same moment.
+                Err(err) if create && error::is_duplicate(err) => false,
+                Err(err) => return Err(error::driver(op, err)),
+            };
+            match done {
+                true => Ok(Version::counter(version.cast_unsigned())),
+                false => Err(self.refusal(to, key, options).await),
+            }
+        })
+        .await
+    }
+
+    /// Finds out why a write was refused.
+    async fn refusal(&self, to: &Collections, key: &SessionKey, options: &WriteOptions) -> Error {
+        let op =
+            if options.mode == WriteMode::Create { Operation::Create } else { Operation::Write };
+        let state = match self.state(op, to, key).await {
+            Ok(state) => state,
+            Err(err) if err.kind() == ErrorKind::Corrupt && op == Operation::Create => {
+                return taken();
+            }
+            // Whatever it was, the write did not happen.
+            Err(err) => return err.with_indeterminate(false),
+        };
+        let Some(state) = state.filter(|state| state.live || op == Operation::Create) else {
+            return match op {
+                Operation::Create => taken(),
+                _ => gone(),
+            };
+        };
+        if options.fence.is_some_and(|fence| state.fence > fence.0.cast_signed()) {
+            return error::locked(op);
+        }
+        match &options.mode {
+            WriteMode::Create => taken(),
+            // It had expired, and has been created anew since.
+            WriteMode::Replace => gone(),
+            WriteMode::IfVersion(_) => conflict(op),
+        }
+    }
+
+    /// Extends a lifetime.
+    pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
+        let op = Operation::Touch;
+        let idle = millis(idle);
+        self.call(op, |to| async move {
+            let result = to.sessions.update_one(by_key(key), update::touch(idle)).await;
+            let result = result.map_err(|err| error::driver(op, &err))?;
+            match (result.matched_count, result.modified_count) {
+                (0, _) => Ok(false),
+                (_, 0) => {
+                    // It has expired, or it was touched in this very millisecond.
+                    let state = self.state(op, to, key).await;
+                    let state = state.map_err(|err| err.with_indeterminate(false))?;
+                    Ok(state.is_some_and(|state| state.live))
+                }
+                _ => Ok(true),
+            }
+        })
+        .await
+    }
+
+    /// Removes a record.
+    ///
+    /// What does not verify goes too when no version is asked for: whoever ends
+    /// a session must get it ended.
+    pub(crate) async fn destroy(
+        &self,
+        key: &SessionKey,
+        only_at: Option<&Version>,
+    ) -> Result<bool> {
+        let op = Operation::Destroy;
+        self.call(op, |to| async move {
+            let filter = match only_at {
+                None => doc! { "$expr": { "$not": [expired()] } },
+                Some(version) => {
+                    let version = version.as_counter().map_or(-1, u64::cast_signed);
+                    doc! { "v": version, "$expr": live() }
+                }
+            };
+            let result = to.sessions.delete_one(and(by_key(key), filter)).await;
+            let result = result.map_err(|err| error::driver(op, &err))?;
+            if result.deleted_count > 0 || only_at.is_none() {
+                return Ok(result.deleted_count > 0);
+            }
+            let state = self.state(op, to, key).await;
+            match state.map_err(|err| err.with_indeterminate(false))? {
+                Some(state) if state.live => Err(conflict(op)),
+                _ => Ok(false),
+            }
+        })
+        .await
+    }
+}
+
+/// Draws the version of a write, so that no state of a key ever has the name
+/// that another had, even if it is destroyed and created again.
+pub(crate) fn new_version() -> Result<i64> {
+    let mut random = [0; 8];
+    OsRandom.fill(&mut random)?;
+    Ok((u64::from_le_bytes(random) >> 1).cast_signed())
+}
+
+fn gone() -> Error {
+    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
+}
+
+fn taken() -> Error {
+    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
+}
+
+fn conflict(op: Operation) -> Error {
+    error::new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
+}

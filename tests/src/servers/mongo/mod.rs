@@ -1,0 +1,7 @@
+//! MongoDB.
+
+mod replica_set;
+mod single;
+
+pub use self::replica_set::{MongoReplicaSet, MongoReplicaSetBuilder};
+pub use self::single::{Mongo, MongoBuilder};

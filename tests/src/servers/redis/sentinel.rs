@@ -1,0 +1,165 @@
+//! A Redis with replicas, behind Sentinels.
+
+use futures_util::future::try_join_all;
+
+use super::{Redis, RedisBuilder};
+use crate::servers::Result;
+use crate::servers::wait::until;
+
+/// What the Sentinels call the primary.
+const NAME: &str = "mymaster";
+
+/// A Redis with two replicas, behind three Sentinels, that belongs to one test.
+#[derive(Debug)]
+pub struct RedisSentinel {
+    nodes: Vec<Redis>,
+    sentinels: Vec<Redis>,
+}
+
+/// A Redis behind Sentinels before it starts.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RedisSentinelBuilder(RedisBuilder);
+
+impl RedisSentinelBuilder {
+    /// Adds a line to the `redis.conf` of every node, but not of the Sentinels.
+    pub fn config(self, line: &str) -> Self {
+        Self(self.0.config(line))
+    }
+
+    /// Adds a user with [`PASSWORD`](crate::servers::PASSWORD) and the rules to
+    /// every node.
+    pub fn user(self, name: &str, rules: &str) -> Self {
+        Self(self.0.user(name, rules))
+    }
+
+    /// Adds a variable to the environment of every node.
+    pub fn variable(self, name: &str, value: &str) -> Self {
+        Self(self.0.variable(name, value))
+    }
+
+    /// Starts all and waits until the Sentinels know the replicas and each other.
+    ///
+    /// # Errors
+    ///
+    /// If the program cannot be had or does not start.
+    pub async fn start(self) -> Result<RedisSentinel> {
+        let primary = self.0.clone().start().await?;
+        let port = primary.address().port();
+        let follow = self.0.config(&format!("replicaof 127.0.0.1 {port}"));
+        let replicas = try_join_all((0..2).map(|_| follow.clone().start())).await?;
+        // Sentinels look for replicas at once, and then only from time to time.
+        until("the replicas", async || Ok(primary.info("connected_slaves").await? == "2")).await?;
+        for replica in &replicas {
+            let up = async || Ok(replica.info("master_link_status").await? == "up");
+            until("a replica", up).await?;
+        }
+        let watch = Redis::redis()
+            .sentinel()
+            .config(&format!("sentinel monitor {NAME} 127.0.0.1 {port} 2"))
+            .config(&format!("sentinel down-after-milliseconds {NAME} 1000"))
+            .config(&format!("sentinel failover-timeout {NAME} 3000"));
+        let sentinels = try_join_all((0..3).map(|_| watch.clone().start())).await?;
+        let nodes = std::iter::once(primary).chain(replicas).collect();
+        let all = RedisSentinel { nodes, sentinels };
+        all.settled().await?;
+        Ok(all)
+    }
+}
+
+impl RedisSentinel {
+    /// Returns Redis behind Sentinels, not started yet.
+    pub fn redis() -> RedisSentinelBuilder {
+        // The primary would wait for more replicas before it sends them anything.
+        RedisSentinelBuilder(Redis::redis().config("repl-diskless-sync-delay 0"))
+    }
+
+    /// Waits until each Sentinel sees a primary that is well, two replicas and
+    /// two other Sentinels.
+    ///
+    /// # Errors
+    ///
+    /// If that takes too long.
+    pub async fn settled(&self) -> Result<()> {
+        let wanted = [("flags", "master"), ("num-slaves", "2"), ("num-other-sentinels", "2")];
+        for sentinel in &self.sentinels {
+            until("a Sentinel", async || {
+                let fields: Vec<(String, String)> =
+                    sentinel.query(&["SENTINEL", "MASTER", NAME]).await?;
+                let has = |(name, value): &(&str, &str)| {
+                    fields.iter().any(|(field, is)| field == name && is == value)
+                };
+                Ok(wanted.iter().all(has))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the URI, which names the Sentinels.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let sentinels: Vec<_> =
+            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+        format!("redis+sentinel://{}/0?session.master={NAME}", sentinels.join(","))
+    }
+
+    /// Returns the Redis nodes. At the start the first is the primary.
+    #[must_use]
+    pub fn nodes(&self) -> &[Redis] {
+        &self.nodes
+    }
+
+    /// Returns the Sentinels.
+    #[must_use]
+    pub fn sentinels(&self) -> &[Redis] {
+        &self.sentinels
+    }
+
+    /// Returns the index of the node that the Sentinels call the primary.
+    ///
+    /// # Errors
+    ///
+    /// If they do not answer or do not agree.
+    pub async fn primary(&self) -> Result<usize> {
+        let mut ports = Vec::new();
+        for sentinel in self.sentinels.iter().filter(|node| node.process().id().is_some()) {
+            let get = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
+            ports.push(sentinel.query::<(String, u16)>(&get).await?.1);
+        }
+        ports.dedup();
+        let [port] = ports[..] else { return Err("the Sentinels do not agree".into()) };
+        let index = self.nodes.iter().position(|node| node.address().port() == port);
+        index.ok_or_else(|| "the Sentinels name a stranger".into())
+    }
+
+    /// Waits until another node than this one is the primary and takes writes,
+    /// and returns its index.
+    ///
+    /// # Errors
+    ///
+    /// If that takes too long.
+    pub async fn primary_after(&self, old: usize) -> Result<usize> {
+        let mut new = old;
+        until("the failover", async || {
+            new = self.primary().await?;
+            Ok(new != old && self.nodes[new].info("role").await? == "master")
+        })
+        .await?;
+        Ok(new)
+    }
+
+    /// Makes the Sentinels choose another primary, and returns its index.
+    ///
+    /// # Errors
+    ///
+    /// If that takes too long.
+    pub async fn failover(&self) -> Result<usize> {
+        let old = self.primary().await?;
+        // Refused as long as the last one is not over.
+        let order = ["SENTINEL", "FAILOVER", NAME];
+        let give = async || self.sentinels[0].query::<String>(&order).await.map(|_| true);
+        until("the order to fail over", give).await?;
+        self.primary_after(old).await
+    }
+}

@@ -1,0 +1,317 @@
+//! One Redis or Valkey.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, InfoDict};
+use tempfile::TempDir;
+
+use crate::servers::programs::Program;
+use crate::servers::{Authority, Certificate, PASSWORD, Process, Result, port};
+
+/// How often another port is tried when somebody else has taken the first.
+const TRIES: usize = 5;
+
+/// A Redis or Valkey that belongs to one test.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> session_tests::servers::Result<()> {
+/// use session_tests::servers::Redis;
+///
+/// let redis = Redis::redis().config("maxmemory 10mb").start().await?;
+/// redis.kill();
+/// redis.restart().await?;
+/// let _: String = redis.query(&["SCRIPT", "FLUSH"]).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Redis {
+    process: Process,
+    port: u16,
+    scheme: &'static str,
+    /// Who may do everything, as part of a URI.
+    user: &'static str,
+    directory: TempDir,
+}
+
+/// A Redis or Valkey before it starts.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RedisBuilder {
+    program: Program,
+    config: String,
+    sentinel: bool,
+    cluster: bool,
+    /// Files of the server's folder.
+    tls: Option<[(&'static str, Vec<u8>); 3]>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl RedisBuilder {
+    pub(super) fn of(program: Program) -> Self {
+        let (sentinel, cluster, config) = (false, false, String::new());
+        Self { program, config, sentinel, cluster, tls: None, environment: Vec::new() }
+    }
+
+    pub(super) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+
+    pub(super) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self
+    }
+
+    /// Adds a line of `redis.conf`. Without any, nothing is kept on disk.
+    pub fn config(mut self, line: &str) -> Self {
+        self.config.push_str(line);
+        self.config.push('\n');
+        self
+    }
+
+    /// Keeps every write on disk, so that it is there after a crash.
+    pub fn durable(self) -> Self {
+        self.config("appendonly yes").config("appendfsync always")
+    }
+
+    /// Adds a user with [`PASSWORD`] and the rules, such as `~sess:* +get +set`.
+    pub fn user(self, name: &str, rules: &str) -> Self {
+        self.config(&format!("user {name} on >{PASSWORD} {rules}"))
+    }
+
+    /// Lets nobody in without [`PASSWORD`].
+    pub fn password(self) -> Self {
+        self.config(&format!("requirepass {PASSWORD}"))
+    }
+
+    /// Speaks TLS and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If no certificate can be made.
+    pub fn tls(mut self, authority: &Authority, which: Certificate) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary folder");
+        let [certificate, key, _] =
+            authority.issue(which, directory.path()).expect("a certificate");
+        let files =
+            [("server.pem", certificate), ("server.key", key), ("ca.pem", authority.file())];
+        let read = |path| std::fs::read(path).expect("it was just written");
+        self.tls = Some(files.map(|(name, path)| (name, read(path))));
+        self
+    }
+
+    /// Adds a variable to the environment of the server.
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// If the program cannot be had or does not start.
+    pub async fn start(self) -> Result<Redis> {
+        let mut tries = 1;
+        loop {
+            let redis = self.make()?;
+            match redis.restart().await {
+                Err(_) if tries < TRIES && redis.process.log().contains("in use") => tries += 1,
+                result => return result.map(|()| redis),
+            }
+        }
+    }
+
+    fn make(&self) -> Result<Redis> {
+        let program = self.program.install()?;
+        let directory = tempfile::tempdir()?;
+        let [port, bus] = port::free()?;
+        let file = directory.path().join("redis.conf");
+        std::fs::write(&file, self.text(directory.path(), port, bus)?)?;
+        let mut words = program.command();
+        words.push(file.into());
+        if self.sentinel {
+            words.push("--sentinel".into());
+        }
+        let log = directory.path().join("log");
+        let process = Process::new(words, self.environment.clone(), log);
+        let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
+        Ok(Redis { process, port, scheme, user: self.harness(), directory })
+    }
+
+    /// A Sentinel knows no users but its default.
+    const fn harness(&self) -> &'static str {
+        if self.sentinel { "" } else { "&user=harness&pass=any" }
+    }
+
+    fn text(&self, directory: &Path, port: u16, bus: u16) -> Result<String> {
+        let path = directory.display();
+        let mut text = format!("bind 127.0.0.1\ndir {path}\nunixsocket {path}/socket\n");
+        if let Some(files) = &self.tls {
+            for (name, bytes) in files {
+                std::fs::write(directory.join(name), bytes)?;
+            }
+            writeln!(text, "port 0\ntls-port {port}\ntls-auth-clients no")?;
+            writeln!(text, "tls-cert-file {path}/server.pem\ntls-key-file {path}/server.key")?;
+            writeln!(text, "tls-ca-cert-file {path}/ca.pem")?;
+        } else {
+            writeln!(text, "port {port}")?;
+        }
+        if !self.sentinel {
+            // The harness gets in whatever the test does to the other users.
+            writeln!(text, "save \"\"\nuser harness on nopass ~* &* +@all")?;
+        }
+        if self.cluster {
+            writeln!(text, "cluster-enabled yes\ncluster-port {bus}")?;
+        }
+        Ok(text + &self.config)
+    }
+}
+
+impl Redis {
+    /// Returns a Redis that is not started yet.
+    pub fn redis() -> RedisBuilder {
+        RedisBuilder::of(Program::Redis)
+    }
+
+    /// Returns a Valkey that is not started yet.
+    pub fn valkey() -> RedisBuilder {
+        RedisBuilder::of(Program::Valkey)
+    }
+
+    /// Returns the URI of its database 0, without a user.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}/0", self.scheme, self.address())
+    }
+
+    /// Returns the URI of its database 0 for a user with [`PASSWORD`].
+    #[must_use]
+    pub fn url_of(&self, user: &str) -> String {
+        format!("{}://{user}:{PASSWORD}@{}/0", self.scheme, self.address())
+    }
+
+    /// Returns where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    /// Returns the folder that holds its files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Returns the process, to stop it or to see its log.
+    #[must_use]
+    pub const fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Stops it in the middle of whatever it does, as SIGSTOP does.
+    pub fn stop(&self) {
+        self.process.stop();
+    }
+
+    /// Lets it go on after [`stop`](Self::stop).
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// Starts it again after it was ended, on the same port and with its files,
+    /// and waits until it has loaded them.
+    ///
+    /// # Errors
+    ///
+    /// If it runs, or does not start.
+    pub async fn restart(&self) -> Result<()> {
+        self.process.start(async || self.query::<String>(&["PING"]).await.map(drop)).await
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end in time.
+    pub async fn shutdown(&self) -> Result<()> {
+        self.process.shutdown().await
+    }
+
+    /// Opens a connection of a user who may do everything, past TLS and passwords.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn connection(&self) -> Result<MultiplexedConnection> {
+        let url = format!("redis+unix://{}/socket?db=0{}", self.directory().display(), self.user);
+        Ok(redis::Client::open(url)?.get_multiplexed_async_connection().await?)
+    }
+
+    /// Runs a command as a user who may do everything.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, refuses, or answers with something else.
+    pub async fn query<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
+        let mut connection = self.connection().await?;
+        let (name, arguments) = words.split_first().ok_or("no command")?;
+        Ok(redis::cmd(name).arg(arguments).query_async(&mut connection).await?)
+    }
+
+    /// Returns a field of `INFO`, or an empty text if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn info(&self, field: &str) -> Result<String> {
+        let info: InfoDict = self.query(&["INFO", "everything"]).await?;
+        Ok(info.get(field).unwrap_or_default())
+    }
+
+    /// Returns its name and version.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn version(&self) -> Result<String> {
+        let valkey = self.info("valkey_version").await?;
+        if !valkey.is_empty() {
+            return Ok(format!("Valkey {valkey}"));
+        }
+        Ok(format!("Redis {}", self.info("redis_version").await?))
+    }
+
+    /// Forgets how often each command was run.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn reset_counts(&self) -> Result<()> {
+        self.query(&["CONFIG", "RESETSTAT"]).await
+    }
+
+    /// Returns how often a command, in lower case, was run since
+    /// [`reset_counts`](Self::reset_counts), whether by a client or by a script.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn count(&self, command: &str) -> Result<u64> {
+        let field = self.info(&format!("cmdstat_{command}")).await?;
+        let calls = field.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
+        Ok(calls.map_or(Ok(0), str::parse)?)
+    }
+}

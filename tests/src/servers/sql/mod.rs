@@ -1,0 +1,6 @@
+//! MariaDB and MySQL.
+
+mod server;
+mod template;
+
+pub use self::server::{Sql, SqlBuilder};

@@ -1,0 +1,13 @@
+//! The contract of every handler.
+
+mod single {
+    session_core::conformance! {
+        crate::support::handler(session_tests::servers::Shared::MongoDb)
+    }
+}
+
+mod replica_set {
+    session_core::conformance! {
+        crate::support::handler(session_tests::servers::Shared::MongoDbReplicaSet)
+    }
+}

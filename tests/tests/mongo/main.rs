@@ -1,0 +1,4 @@
+//! The MongoDB engine on real servers.
+
+mod conformance;
+mod support;
