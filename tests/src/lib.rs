@@ -6,6 +6,7 @@ mod browser;
 mod client;
 pub mod history;
 mod jar;
+pub mod mutants;
 mod process;
 pub mod proxy;
 mod reply;

@@ -11,4 +11,4 @@ mod world;
 
 pub use self::network::{Network, Weather};
 pub use self::scheduler::Scheduler;
-pub use self::world::{Outcome, simulate, simulate_on};
+pub use self::world::{Outcome, Parts, simulate, simulate_with};

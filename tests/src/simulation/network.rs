@@ -1,4 +1,4 @@
-//! The memory engine behind a network that does all that networks do.
+//! A store behind a network that does all that networks do.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Bytes, Error, ErrorKind, GcReport, GcRequest, HandlerInfo, MemoryHandler, Operation, Result,
-    SessionHandler, SessionKey, Stored, Version, WriteMode, WriteOptions,
+    Bytes, Error, ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler,
+    SessionKey, SessionLocker, Stored, Version, WriteMode, WriteOptions,
 };
 
 use super::Scheduler;
@@ -33,21 +33,21 @@ impl Weather {
     pub const STORM: Self = Self { refused: 50, lost: 50, late: 40, silent: 20 };
 }
 
-/// The memory engine behind a network. Clones are the same.
+/// A store behind a network. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Network {
-    inner: MemoryHandler,
+    inner: Arc<dyn SessionHandler>,
     scheduler: Scheduler,
     weather: Arc<[AtomicU64; 4]>,
     faults: Arc<AtomicU64>,
 }
 
 impl Network {
-    /// Puts an empty store behind a network.
+    /// Puts a store behind a network.
     #[must_use]
-    pub fn new(scheduler: &Scheduler, weather: Weather) -> Self {
+    pub fn new(store: Arc<dyn SessionHandler>, scheduler: &Scheduler, weather: Weather) -> Self {
         let network = Self {
-            inner: MemoryHandler::new().with_clock(Arc::new(scheduler.clone())),
+            inner: store,
             scheduler: scheduler.clone(),
             weather: Arc::default(),
             faults: Arc::default(),
@@ -135,7 +135,7 @@ impl SessionHandler for Network {
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
-        let (inner, key) = (self.inner.clone(), *key);
+        let (inner, key) = (Arc::clone(&self.inner), *key);
         self.call(Operation::Read, async move { inner.read(&key).await }).await
     }
 
@@ -145,25 +145,29 @@ impl SessionHandler for Network {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
-        let (inner, key, options) = (self.inner.clone(), *key, options.clone());
+        let (inner, key, options) = (Arc::clone(&self.inner), *key, options.clone());
         let create = options.mode == WriteMode::Create;
         let operation = if create { Operation::Create } else { Operation::Write };
         self.call(operation, async move { inner.write(&key, payload, &options).await }).await
     }
 
     async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
-        let (inner, key) = (self.inner.clone(), *key);
+        let (inner, key) = (Arc::clone(&self.inner), *key);
         self.call(Operation::Touch, async move { inner.touch(&key, idle).await }).await
     }
 
     async fn destroy(&self, key: &SessionKey, only_at: Option<&Version>) -> Result<bool> {
-        let (inner, key, only_at) = (self.inner.clone(), *key, only_at.cloned());
+        let (inner, key, only_at) = (Arc::clone(&self.inner), *key, only_at.cloned());
         self.call(Operation::Destroy, async move { inner.destroy(&key, only_at.as_ref()).await })
             .await
     }
 
     async fn gc(&self, request: &GcRequest) -> Result<GcReport> {
-        let (inner, request) = (self.inner.clone(), request.clone());
+        let (inner, request) = (Arc::clone(&self.inner), request.clone());
         self.call(Operation::Gc, async move { inner.gc(&request).await }).await
+    }
+
+    fn locker(&self) -> Option<&dyn SessionLocker> {
+        self.inner.locker()
     }
 }

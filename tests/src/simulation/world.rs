@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use session_core::{ManagerBuilder, Random, Result, SessionHandler};
+use session_core::{Clock, ManagerBuilder, MemoryHandler, Random, Result, SessionHandler};
 
 use super::{Network, Scheduler, Weather};
 use crate::history::checkers::{Report, Violation, check};
 use crate::history::model::Tolerance;
 use crate::history::{History, Recorder};
-use crate::workload::{Direct, Drive, Habits, Known, Subject, Table, final_readings};
+use crate::workload::{Direct, Drive, Habits, Known, Sleep, Subject, Table, final_readings};
 
 /// How many workers there are.
 const WORKERS: u32 = 4;
@@ -38,21 +38,54 @@ impl Random for Seeded {
     }
 }
 
-/// Runs the simulation of a seed, and checks it.
+/// What a simulation is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The store behind the network.
+    pub store: Arc<dyn SessionHandler>,
+    /// What each process has in front of the network.
+    pub client: Arc<dyn Fn(Arc<dyn SessionHandler>) -> Arc<dyn SessionHandler>>,
+    /// What each process makes of it.
+    pub subject: Arc<dyn Fn(Direct) -> Arc<dyn Subject>>,
+    /// What happens once, in the middle.
+    pub event: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Parts {
+    /// The memory engine, used as it should be.
+    #[must_use]
+    pub fn sound(scheduler: &Scheduler) -> Self {
+        Self {
+            store: Arc::new(MemoryHandler::new().with_clock(Arc::new(scheduler.clone()))),
+            client: Arc::new(|network| network),
+            subject: Arc::new(|direct| Arc::new(direct)),
+            event: Arc::new(|| {}),
+        }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Runs the simulation of a seed on the memory engine, and checks it.
 ///
 /// Two session managers, as of two processes, with two workers each.
 #[must_use]
 pub fn simulate(seed: u64) -> Outcome {
-    simulate_on(seed, |network| Arc::new(network))
+    simulate_with(seed, &Parts::sound)
 }
 
-/// Runs the simulation of a seed on what `wrap` makes of the network.
+/// Runs the simulation of a seed with other parts.
 #[must_use]
-pub fn simulate_on(seed: u64, wrap: impl Fn(Network) -> Arc<dyn SessionHandler>) -> Outcome {
+pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome {
     let scheduler = Scheduler::new(seed);
+    let Parts { store, client, subject, event } = parts(&scheduler);
     // Fair weather shows other mistakes than a storm, which ends histories early.
-    let weather = if seed % 4 == 0 { Weather::FAIR } else { Weather::STORM };
-    let network = Network::new(&scheduler, weather);
+    let weather = if seed.is_multiple_of(4) { Weather::FAIR } else { Weather::STORM };
+    let network = Network::new(store, &scheduler, weather);
     let equip = |random: u64| {
         let scheduler = scheduler.clone();
         move |builder: ManagerBuilder| {
@@ -62,9 +95,9 @@ pub fn simulate_on(seed: u64, wrap: impl Fn(Network) -> Arc<dyn SessionHandler>)
     };
     let subjects: Vec<Arc<dyn Subject>> = (0..2)
         .map(|process| {
-            let handler = wrap(network.clone());
-            let equip = equip(seed << 2 | process);
-            Arc::new(Direct::with(handler, Duration::from_secs(2), equip)) as Arc<dyn Subject>
+            let handler = client(Arc::new(network.clone()));
+            let equip = equip((seed << 2) | process);
+            subject(Direct::with(handler, Duration::from_secs(2), equip))
         })
         .collect();
     let moments = scheduler.clone();
@@ -90,6 +123,16 @@ pub fn simulate_on(seed: u64, wrap: impl Fn(Network) -> Arc<dyn SessionHandler>)
     for at in 0..WORKERS {
         scheduler.add(drive.clone().turns(at, TURNS));
     }
+    for at in 0..2 {
+        scheduler.add(drive.clone().locks(at, 4, sleep(&scheduler)));
+    }
+    let pauses = scheduler.clone();
+    scheduler.add(async move {
+        for _ in 0..100 + pauses.draw(400) {
+            pauses.give_way().await;
+        }
+        event();
+    });
     let collector = Arc::clone(&subjects[0]);
     let pauses = scheduler.clone();
     scheduler.add(async move {
@@ -113,4 +156,18 @@ pub fn simulate_on(seed: u64, wrap: impl Fn(Network) -> Arc<dyn SessionHandler>)
         report.violations.push(Violation { checker: "stuck", lineage: 0, what });
     }
     Outcome { report, faults: network.faults(), history }
+}
+
+/// Waits until the scheduler's clock says so.
+fn sleep(scheduler: &Scheduler) -> Sleep {
+    let scheduler = scheduler.clone();
+    Arc::new(move |duration| {
+        let scheduler = scheduler.clone();
+        Box::pin(async move {
+            let until = Clock::now(&scheduler).after(duration);
+            while Clock::now(&scheduler) < until {
+                scheduler.give_way().await;
+            }
+        })
+    })
 }

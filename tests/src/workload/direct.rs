@@ -71,6 +71,20 @@ impl Direct {
         self.merge.handler()
     }
 
+    /// Stores a copy of a session, with one write more, under an id of its own.
+    ///
+    /// # Errors
+    ///
+    /// What the store says.
+    pub async fn restore(&self, data: &Data) -> Result<SessionId> {
+        let session = self.merge.create();
+        session.put([(TAG, data.tag), (WRITES, data.writes + 1), (VALUE, data.value)])?;
+        session.set(COUNTER, data.counter)?;
+        session.put(data.items.iter().map(|item| (format!("{ITEM}{item}"), true)))?;
+        session.save().await?;
+        Ok(session.id().expect("what was saved has an id"))
+    }
+
     /// Makes a call to the store itself, which has no deadline of its own.
     async fn within<T>(
         &self,
@@ -226,6 +240,10 @@ impl Held for Loaded {
     }
 
     async fn again(&mut self) -> Option<Result<()>> {
-        Some(self.session.save().await)
+        let saved = self.session.save().await;
+        if saved.is_ok() {
+            self.data = data(&self.session).unwrap_or_default();
+        }
+        Some(saved)
     }
 }

@@ -9,14 +9,14 @@ use session_core::SessionKey;
 use tokio::task::JoinSet;
 
 use super::hand::end;
-use super::locksmith::Locksmith;
+use super::locksmith::{Locksmith, Sleep};
 use super::subject::{Manner, Subject};
 use super::table::{Known, Table};
 use super::worker::{Habits, Worker};
 use crate::history::{Answer, Call, End, Recorder};
 
 /// How many of a process fight for locks, besides the workers.
-const LOCKSMITHS: usize = 3;
+const LOCKSMITHS: u32 = 3;
 
 /// The workers of one process.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Drive {
             recorder: self.recorder.clone(),
             table: Arc::clone(&self.table),
             habits: Arc::clone(&self.habits),
-            random: fastrand::Rng::with_seed(self.seed ^ u64::from(number) << 40),
+            random: fastrand::Rng::with_seed(self.seed ^ (u64::from(number) << 40)),
             tell: Arc::clone(&self.tell),
             hands: Vec::new(),
         }
@@ -70,6 +70,25 @@ impl Drive {
         let mut worker = self.worker(worker);
         for _ in 0..turns {
             worker.work().await;
+        }
+    }
+
+    fn locksmith(&self, at: u32, sleep: Sleep) -> Locksmith {
+        let number = self.first + self.workers + at;
+        Locksmith {
+            number,
+            subject: Arc::clone(&self.subjects[at as usize % self.subjects.len()]),
+            recorder: self.recorder.clone(),
+            random: fastrand::Rng::with_seed(self.seed ^ (u64::from(number) << 40)),
+            sleep,
+        }
+    }
+
+    /// Lets one take and free locks so many times, without any help of a runtime.
+    pub async fn locks(self, at: u32, times: u32, sleep: Sleep) {
+        let mut locksmith = self.locksmith(at, sleep);
+        for _ in 0..times {
+            locksmith.work().await;
         }
     }
 
@@ -86,23 +105,17 @@ impl Drive {
                 }
             });
         }
-        let mut number = self.first + self.workers;
         for at in 0..LOCKSMITHS {
-            let mut locksmith = Locksmith {
-                number,
-                subject: Arc::clone(&self.subjects[at % self.subjects.len()]),
-                recorder: self.recorder.clone(),
-                random: fastrand::Rng::with_seed(self.seed ^ u64::from(number) << 40),
-            };
+            let sleep: Sleep = Arc::new(|duration| Box::pin(tokio::time::sleep(duration)));
+            let mut locksmith = self.locksmith(at, sleep);
             let stop = Arc::clone(&self.stop);
             tasks.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     locksmith.work().await;
                 }
             });
-            number += 1;
         }
-        let collector = number;
+        let collector = self.first + self.workers + LOCKSMITHS;
         let subject = Arc::clone(&self.subjects[0]);
         tasks.spawn(async move {
             while !self.stop.load(Ordering::Relaxed) {

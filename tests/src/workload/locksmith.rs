@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::SessionKey;
+use session_core::{BoxFuture, SessionKey};
 
 use super::hand::end;
 use super::subject::Subject;
@@ -18,13 +18,18 @@ pub(super) struct Locksmith {
     pub(super) subject: Arc<dyn Subject>,
     pub(super) recorder: Recorder,
     pub(super) random: fastrand::Rng,
+    /// How time passes.
+    pub(super) sleep: Sleep,
 }
+
+/// Waits for a while.
+pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<()> + Send + Sync>;
 
 impl Locksmith {
     /// Tries to take a lock, holds it for a while, and gives it back.
     pub(super) async fn work(&mut self) {
         let pause = Duration::from_millis(self.random.u64(1..8));
-        tokio::time::sleep(pause).await;
+        (self.sleep)(pause).await;
         let Some(locker) = self.subject.locker() else { return };
         let lock = self.random.u8(..LOCKS);
         let key = SessionKey::from_bytes([lock; 32]);
@@ -41,7 +46,7 @@ impl Locksmith {
         let Some(token) = token else { return };
         // Who comes back too late must not free the lock of the next.
         let hold = if self.random.u8(..4) == 0 { lease + 10 } else { self.random.u64(..10) };
-        tokio::time::sleep(Duration::from_millis(hold)).await;
+        (self.sleep)(Duration::from_millis(hold)).await;
         let pending = self.recorder.invoke(self.number, 0, Call::Unlock { lock, token: token.0 });
         let ended = match locker.unlock(&key, token).await {
             Ok(true) => End::Ok(Answer::Done),

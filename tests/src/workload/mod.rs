@@ -10,6 +10,7 @@ mod worker;
 
 pub use self::direct::Direct;
 pub use self::drive::{Drive, final_readings};
+pub use self::locksmith::Sleep;
 pub use self::subject::{Held, Life, Manner, Subject};
 pub use self::table::{Known, Table};
 pub use self::worker::Habits;
