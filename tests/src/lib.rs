@@ -5,12 +5,16 @@
 mod browser;
 mod client;
 pub mod files;
+pub mod history;
 mod jar;
+pub mod mutants;
 mod process;
 pub mod proxy;
 mod reply;
 pub mod servers;
 mod webdriver;
+pub mod simulation;
+pub mod workload;
 
 pub use browser::Browser;
 pub use client::Client;
