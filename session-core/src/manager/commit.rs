@@ -27,6 +27,16 @@ pub(super) struct Work {
     pub(super) in_doubt: bool,
 }
 
+impl Work {
+    /// How a save ends for which no lifetime is left: as it was asked to, or too
+    /// late, if the session's own time ran out while the request was at work.
+    pub(super) fn ended(&self) -> Result<Saved, Failure> {
+        let meta = &self.changes.meta;
+        let asked = meta.idle.is_some() || meta.absolute.is_some();
+        if asked { Ok(Saved::Ended) } else { Err(Failure::Gone) }
+    }
+}
+
 /// What one save begins with.
 struct Job {
     current: Option<Arc<Current>>,
@@ -331,7 +341,7 @@ impl Core {
             if options.lifetime().is_zero() {
                 let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
                 rare(self.end(&doomed)).await?;
-                return Ok(Saved::Ended);
+                return work.ended();
             }
             if self.policy.per_owner.is_some() {
                 rare(self.refuse_excess(work, draft.meta(), &base.key)).await?;

@@ -49,6 +49,9 @@ pub struct State {
     late: u64,
     /// The same for the absolute deadline.
     absolute: (u64, u64),
+    /// How much later the store may have it: a write tells what was left when it
+    /// was sent.
+    delay: u64,
 }
 
 /// What the operations of a session are held against.
@@ -120,12 +123,14 @@ impl<'a> Model<'a> {
     /// The state after a write.
     fn written(&self, state: &State, operation: &Operation) -> State {
         let writes = state.writes + 1;
-        State { writes, ..self.restarted(state, operation, self.idle) }
+        let delay = operation.to - operation.from;
+        State { writes, ..self.restarted(&State { delay, ..*state }, operation, self.idle) }
     }
 
     fn restarted(&self, state: &State, operation: &Operation, idle: u64) -> State {
         let early = operation.from.saturating_add(idle).min(state.absolute.0);
-        let late = operation.to.saturating_add(idle).min(state.absolute.1);
+        let absolute = state.absolute.1.saturating_add(state.delay);
+        let late = operation.to.saturating_add(idle).min(absolute);
         State { early, late, ..*state }
     }
 
@@ -160,6 +165,7 @@ impl Object for Model<'_> {
             early: u64::MAX,
             late: u64::MAX,
             absolute: (u64::MAX, u64::MAX),
+            delay: 0,
         }
     }
 

@@ -17,6 +17,9 @@ const TICK: u32 = 8;
 /// How many milliseconds pass at the most when time does.
 const MOST_MILLIS: u64 = 24;
 
+/// Timers from here on end only when there is nothing else to do.
+const LONG: Duration = Duration::from_secs(5);
+
 /// Runs tasks on one thread, in an order that a seed decides. It is also the
 /// clock, and the timers: a timer may end at any moment.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ impl Wake for Ready {
 
 #[derive(Debug, Default)]
 struct Timer {
+    /// Whether it is so long that it ends only when there is nothing else to do.
+    long: bool,
     over: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -118,7 +123,7 @@ impl Scheduler {
                 self.0.millis.fetch_add(millis, Ordering::Relaxed);
             }
             let idle = ready.is_empty();
-            if (idle || self.draw(HASTE) == 0) && self.end_a_timer() {
+            if (idle || self.draw(HASTE) == 0) && self.end_a_timer(idle) {
                 continue;
             }
             if idle {
@@ -134,14 +139,17 @@ impl Scheduler {
         }
     }
 
-    fn end_a_timer(&self) -> bool {
+    /// Ends one of the timers, and a long one only if there is no other.
+    fn end_a_timer(&self, idle: bool) -> bool {
         let mut timers = lock(&self.0.timers);
         // Those that nobody waits for any more are referenced from here only.
-        timers.retain(|timer| Arc::strong_count(timer) > 1 && !timer.over.load(Ordering::Relaxed));
-        if timers.is_empty() {
+        timers.retain(|timer| Arc::strong_count(timer) > 1);
+        let long = idle && timers.iter().all(|timer| timer.long);
+        let fits: Vec<_> = (0..timers.len()).filter(|at| timers[*at].long == long).collect();
+        if fits.is_empty() {
             return false;
         }
-        let at = self.draw(u32::try_from(timers.len()).unwrap_or(u32::MAX)) as usize;
+        let at = fits[self.draw(u32::try_from(fits.len()).unwrap_or(u32::MAX)) as usize];
         let timer = timers.swap_remove(at);
         timer.over.store(true, Ordering::Relaxed);
         if let Some(waker) = lock(&timer.waker).take() {
@@ -152,8 +160,8 @@ impl Scheduler {
 }
 
 impl Runtime for Scheduler {
-    fn sleep(&self, _: Duration) -> BoxFuture<()> {
-        let timer = Arc::new(Timer::default());
+    fn sleep(&self, duration: Duration) -> BoxFuture<()> {
+        let timer = Arc::new(Timer { long: duration >= LONG, ..Timer::default() });
         lock(&self.0.timers).push(Arc::clone(&timer));
         Box::pin(std::future::poll_fn(move |cx| {
             if timer.over.load(Ordering::Relaxed) {

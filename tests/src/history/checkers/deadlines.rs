@@ -12,9 +12,11 @@ use crate::history::{Answer, Call, Lineage};
 #[must_use]
 pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
     let violation = |what| Some(Violation::new("deadlines", lineage.number, what));
-    let (idle, (_, absolute)) = lifetimes(lineage)?;
+    let (idle, (earliest, absolute)) = lifetimes(lineage)?;
     let longest = lineage.operations.iter().filter_map(|operation| extends(operation, idle)).max();
     let off = tolerance.lifetimes;
+    // Two writes may have been on their way for different times.
+    let differs = absolute - earliest;
     let mut looks: Vec<_> = answered(lineage)
         .filter_map(|(operation, answer)| match (&operation.call, answer) {
             (Call::Look { id }, Answer::Left(left)) => Some((operation, id, left)),
@@ -55,7 +57,7 @@ pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
         let before = seen.entry(id).or_default();
         let known = before.iter().filter(|(ended, _)| *ended < operation.from);
         let known = known.map(|(_, early)| *early).max().unwrap_or(0);
-        if late.saturating_add(off) < known {
+        if late.saturating_add(off).saturating_add(differs) < known {
             let what = format!(
                 "the deadline was {known}, and by operation {:x} it is {late}",
                 operation.op

@@ -114,14 +114,21 @@ fn shows_life(call: &Call, answer: &Answer) -> bool {
     }
 }
 
-/// Returns when and how long the session was to live unused, and the bounds of
-/// its absolute deadline.
+/// Returns how long the session was to live unused, and the bounds of its
+/// absolute deadline.
+///
+/// A write tells the store what is left until then, so that the store may have
+/// it later by as long as the write was on its way.
 fn lifetimes(lineage: &Lineage) -> Option<(u64, (u64, u64))> {
+    let writes = lineage.operations.iter().filter(|operation| operation.call.writes());
+    let possible = writes.filter(|operation| !matches!(operation.end, End::Fail(_)));
+    let delay = possible.map(|operation| operation.to - operation.from).max().unwrap_or(0);
     lineage.operations.iter().find_map(|operation| match operation.call {
         Call::Create { idle, absolute } if operation.is_ok() => {
             let millis = absolute.map(super::model::nanos);
             let deadline = |from: u64| millis.map_or(u64::MAX, |after| from.saturating_add(after));
-            Some((super::model::nanos(idle), (deadline(operation.from), deadline(operation.to))))
+            let late = deadline(operation.to).saturating_add(delay);
+            Some((super::model::nanos(idle), (deadline(operation.from), late)))
         }
         _ => None,
     })
