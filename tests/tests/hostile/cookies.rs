@@ -280,9 +280,10 @@ fn shown(headers: &HeaderMap) -> String {
                 let (cookie, id) = pair.split_once('=').unwrap();
                 let id = if id.is_empty() { "" } else { "ID" };
                 value = value.replacen(&pair, &format!("{cookie}={id}"), 1);
-                if let Some(at) = value.find("Expires=").filter(|_| !value.contains("1970")) {
+                // Seconds may have passed since the session began.
+                if let Some(at) = value.find("Max-Age=").filter(|_| !value.contains("1970")) {
                     value.truncate(at);
-                    value.push_str("Expires=LATER");
+                    value.push_str("Max-Age=43200; Expires=LATER");
                 }
             }
             writeln!(lines, "{name}: {value}").unwrap();

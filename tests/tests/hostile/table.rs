@@ -98,6 +98,20 @@ fn every_test_of_the_scenarios_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+/// `SECURITY.md` names tests too.
+#[test]
+fn every_test_that_security_md_names_exists() {
+    let page = include_str!("../../../SECURITY.md");
+    let quoted = page.split('`').skip(1).step_by(2);
+    let tests: Vec<_> = quoted
+        .filter(|text| text.starts_with("session-") && text.matches("::").count() > 1)
+        .collect();
+    assert!(tests.len() > 30, "{tests:?}");
+    for test in tests {
+        assert!(exists(test), "{test}");
+    }
+}
+
 #[test]
 fn a_test_that_is_not_there_is_noticed() {
     for test in [

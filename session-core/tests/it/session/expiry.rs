@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{CookieAction, ErrorKind, Operation, SessionId, Status};
+use session_core::{CookieAction, ErrorKind, Operation, Policy, Profile, SessionId, Status};
 
 use super::support::{Rig, SECOND, is_set, kind, respond};
 
@@ -208,4 +208,27 @@ async fn the_cookie_lives_as_the_policy_and_the_session_say() {
     let (saved, cookie) = respond(&rig.sessions.create()).await;
     saved.unwrap();
     assert!(!is_set(&cookie), "no session, no cookie");
+}
+
+#[tokio::test]
+async fn sessions_of_a_level_end_when_its_text_says() {
+    let levels: [(Profile, u32, u32); 3] = [
+        (Profile::Aal1, 30 * 86_400, 30 * 86_400),
+        (Profile::Aal2, 3600, 86_400),
+        (Profile::Aal3, 900, 43_200),
+    ];
+    for (profile, unused, at_most) in levels {
+        let rig = Rig::with(|policy| *policy = Policy::of(profile));
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        rig.clock.advance(SECOND * unused);
+        assert_ne!(rig.load(&id).await.status(), Status::Loaded, "{profile:?}, unused");
+
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        let step = unused / 2;
+        for _ in 0..at_most.div_ceil(step) {
+            rig.clock.advance(SECOND * step);
+            respond(&rig.load(&id).await).await.0.unwrap();
+        }
+        assert_ne!(rig.load(&id).await.status(), Status::Loaded, "{profile:?}, in use");
+    }
 }

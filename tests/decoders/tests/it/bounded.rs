@@ -81,3 +81,17 @@ fn every_target_has_a_test() {
         assert!(here.contains(&format!("\"{name}\"")), "{name}");
     }
 }
+
+/// Writes the inputs to begin from to where `cargo fuzz` looks for them.
+#[test]
+#[ignore = "writes the seeds of the fuzzers"]
+fn seeds_are_written() {
+    for (name, _) in TARGETS {
+        let folder =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, input) in corpus(name).into_iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{number}")), input).unwrap();
+        }
+    }
+}
