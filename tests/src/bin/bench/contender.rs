@@ -1,6 +1,7 @@
 //! Who is measured, and with what.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
@@ -14,6 +15,9 @@ pub(crate) enum Contender {
     Bare,
     /// A tower layer that does nothing: what axum takes for any middleware.
     Layer,
+    /// A layer that puts an `Arc` into the request's extensions: what axum takes
+    /// for anything that a middleware hands to handlers.
+    Extension,
     OursMemory,
     RawMemory,
     OursFile,
@@ -38,9 +42,10 @@ pub(crate) enum Operation {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Bare,
         Self::Layer,
+        Self::Extension,
         Self::OursMemory,
         Self::RawMemory,
         Self::OursFile,
@@ -53,6 +58,7 @@ impl Contender {
         match self {
             Self::Bare => "bare",
             Self::Layer => "layer",
+            Self::Extension => "extension",
             Self::OursMemory => "ours-memory",
             Self::RawMemory => "raw-memory",
             Self::OursFile => "ours-file",
@@ -69,7 +75,7 @@ impl Contender {
     /// Returns what is worth asking of this server.
     pub(crate) const fn operations(self) -> &'static [Operation] {
         match self {
-            Self::Bare | Self::Layer => &[Operation::None],
+            Self::Bare | Self::Layer | Self::Extension => &[Operation::None],
             Self::OursMemory | Self::RawMemory | Self::OursFile | Self::RawFile => &Operation::ALL,
             Self::OursFileFull | Self::RawFileFull => &[Operation::Change, Operation::New],
         }
@@ -83,6 +89,10 @@ impl Contender {
             Self::Bare => Router::new().route("/none", get(async || "ok\n")),
             Self::Layer => {
                 let nothing = tower_layer::Identity::new();
+                Router::new().route("/none", get(async || "ok\n")).layer(nothing)
+            }
+            Self::Extension => {
+                let nothing = axum::Extension(Arc::new(()));
                 Router::new().route("/none", get(async || "ok\n")).layer(nothing)
             }
             Self::OursMemory => ours::router("memory:").await?,

@@ -48,7 +48,7 @@ Options of serve:
     --cpu N            stay on this CPU
 
 Servers:    bare, ours-memory, raw-memory, ours-file, raw-file, ours-file-full, raw-file-full,
-            and layer, a middleware that does nothing
+            layer, a middleware that does nothing, and extension, one that hands an Arc on
 Operations: none, read, big, change, new
 ";
 
