@@ -70,10 +70,10 @@ impl SessionId {
     ///
     /// [`ErrorKind::InvalidId`] for any other text: wrong length, upper case,
     /// padding, blanks. The error does not repeat the text.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
         // Without a branch per byte, so that the compiler takes many at a time.
         let symbol = |byte: u8| byte.is_ascii_lowercase() | matches!(byte, b'2'..=b'7');
-        match <&[u8; TEXT_LEN]>::try_from(text.as_bytes()) {
+        match <&[u8; TEXT_LEN]>::try_from(text.as_ref()) {
             Ok(text) if text.iter().fold(true, |all, &byte| all & symbol(byte)) => {
                 Ok(Self::keep(text))
             }

@@ -94,7 +94,7 @@ impl Session {
         let Job { current, work, regenerate, .. } = &job;
         let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
-            None => rare(core.create(work)).await,
+            None => core.create(work).await,
             Some(current) if *regenerate => rare(core.regenerate(current, work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
             Some(current) => core.change(current, work).await,
@@ -369,7 +369,7 @@ impl Core {
 
     /// Waits behind the other savers of the session in this process.
     pub(super) async fn stand_in_line(&self, key: &SessionKey) -> Result<super::contention::Turn> {
-        let turn = async { Ok(self.contention.turn(key).await) };
+        let turn = rare(async { Ok(self.contention.turn(key).await) });
         self.within(Operation::Write, self.policy.contention_wait, turn).await.map_err(|_| {
             let message = "too many requests change the session at once; try again";
             Error::new(ErrorKind::Conflict, Operation::Write, message)
