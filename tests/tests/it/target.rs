@@ -14,7 +14,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) const MEMORY: Self = Self { processes: 1, uri: |_| "memory:".into() };
+    pub(crate) const MEMORY: Self = Self { processes: 1, uri: |d| format!("mongodb://127.0.0.1:27901/it?session.timeout=30&session.collection=t{}", d.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.')) };
     pub(crate) const FILE: Self = Self { processes: 1, uri: file };
     pub(crate) const FILE_IN_TWO_PROCESSES: Self = Self { processes: 2, uri: file };
 
