@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use session_core::{HandlerFactory, Result, SessionHandler, StoreUri, seconds};
+use session_core::{Clock, HandlerFactory, Result, SessionHandler, StoreUri, SystemClock, seconds};
 
 use crate::address::SCHEMES;
 use crate::config::RedisConfig;
@@ -17,15 +17,29 @@ use crate::handler::RedisHandler;
 /// And `rediss:` (TLS), `valkey:`, `valkeys:`, `unix:`, `redis+unix:`,
 /// `redis+sentinel:`, `rediss+sentinel:`, `redis+cluster:` and `rediss+cluster:`.
 /// The options are those of [`RedisConfig`], each with `session.` in front.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct RedisFactory;
+#[derive(Clone, Debug)]
+pub struct RedisFactory {
+    clock: Arc<dyn Clock>,
+}
 
 impl RedisFactory {
-    /// Makes a factory.
+    /// Makes a factory of handlers that go by the system's clock.
     #[must_use]
-    pub const fn new() -> Self {
-        Self
+    pub fn new() -> Self {
+        Self { clock: Arc::new(SystemClock) }
+    }
+
+    /// Sets the clock of what the handlers report; see [`RedisHandler::with_clock`].
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+}
+
+impl Default for RedisFactory {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -104,7 +118,7 @@ impl HandlerFactory for RedisFactory {
             ca_file,
             ..RedisConfig::new(uri.expose())
         };
-        Ok(Arc::new(RedisHandler::new(config)?))
+        Ok(Arc::new(RedisHandler::new(config)?.with_clock(Arc::clone(&self.clock))))
     }
 }
 

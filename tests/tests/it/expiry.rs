@@ -103,7 +103,7 @@ cases! {
 
     /// H148
     async fn a_read_extends_the_lifetime_without_writing_the_data(target) {
-        let site = target.start_with_clock("--idle 600").visited().await;
+        let site = target.start_with_clock("--idle 600 --absolute 6000").visited().await;
         site.advance(secs(200)).await;
         assert!(site.expires_in().await <= 400.1);
         site.ops().await;
@@ -204,7 +204,7 @@ cases! {
 cases_in_two_processes! {
     /// H160
     async fn clocks_that_differ_cost_no_more_than_they_differ(target) {
-        let site = target.start_with_clock("--idle 600").visited().await;
+        let site = target.start_with_clock("--idle 600 --absolute 6000").visited().await;
         let (behind, ahead) = (site.a.on(0), site.a.on(1));
         site.advance_node(1, secs(50)).await;
         behind.get("/peek").await.ok();

@@ -6,6 +6,7 @@ use session_core::testkit::Chaos;
 use session_core::{MemoryFactory, Result, SessionManager};
 use session_file::FileFactory;
 use session_http::{LayerBuilder, SessionLayer, registry};
+use session_redis::RedisFactory;
 
 use crate::answer;
 use crate::barriers::Barriers;
@@ -30,7 +31,8 @@ impl App {
         let clock = ProbeClock::new(options.virtual_clock);
         let registry = registry()
             .with(MemoryFactory::new().with_clock(clock.shared()))
-            .with(FileFactory::new().with_clock(clock.shared()));
+            .with(FileFactory::new().with_clock(clock.shared()))
+            .with(RedisFactory::new().with_clock(clock.shared()));
         let store = registry.connect(&options.store).await?;
         let chaos = Chaos::new(Arc::clone(&store));
         let tally = Tally::default();
