@@ -19,6 +19,12 @@ pub fn registry() -> Registry {
     let registry = registry
         .with_absent("mongodb", "enable the feature `mongo` of session-http")
         .with_absent("mongodb+srv", "enable the feature `mongo-dns` of session-http");
+    #[cfg(feature = "mysql")]
+    let registry = registry.with(session_mysql::MysqlFactory::new());
+    #[cfg(not(feature = "mysql"))]
+    let registry = registry
+        .with_absent("mysql", "enable the feature `mysql` of session-http")
+        .with_absent("mariadb", "enable the feature `mysql` of session-http");
     registry
 }
 
@@ -34,6 +40,9 @@ mod tests {
         }
         if cfg!(feature = "mongo") {
             expected.extend(["mongodb", "mongodb+srv"]);
+        }
+        if cfg!(feature = "mysql") {
+            expected.extend(["mysql", "mariadb"]);
         }
         expected.sort_unstable();
         assert_eq!(registry().schemes().collect::<Vec<_>>(), expected);
