@@ -41,7 +41,7 @@ pub(crate) struct Client {
 }
 
 enum Source {
-    Own(Pool),
+    Own(Box<Pool>),
     Theirs {
         pool: MySqlPool,
         /// The server's limit in bytes; 0 as long as it is unknown.
@@ -51,7 +51,7 @@ enum Source {
 
 impl Client {
     pub(crate) fn own(pool: Pool, timeout: Duration) -> Self {
-        Self { source: Source::Own(pool), timeout }
+        Self { source: Source::Own(Box::new(pool)), timeout }
     }
 
     pub(crate) fn theirs(pool: MySqlPool, timeout: Duration) -> Self {

@@ -4,7 +4,7 @@
 //! of it only the number is kept.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
 
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::mysql::MySqlDatabaseError;
@@ -16,6 +16,9 @@ pub(crate) const NAME: &str = "mysql";
 const DUPLICATE: u16 = 1062;
 /// The server has as many prepared statements as it may.
 const NO_MORE_STATEMENTS: u16 = 1461;
+
+const NO_TLS: &str = "no TLS connection; look at the server's certificate and at `ssl-mode`, \
+     `ssl-ca` (the feature `tls-rustls` must be on)";
 
 /// Makes an error of this engine.
 pub(crate) fn new(kind: ErrorKind, op: Operation, message: impl Into<Cow<'static, str>>) -> Error {
@@ -58,9 +61,16 @@ impl Fault {
     /// Understands an error of a statement that was sent.
     pub(crate) fn of(err: sqlx::Error) -> Self {
         match err {
-            sqlx::Error::Database(err) => err
-                .try_downcast_ref::<MySqlDatabaseError>()
-                .map_or_else(|| Self::server(0), |err| Self::server(err.number())),
+            sqlx::Error::Database(err) => match err.try_downcast_ref::<MySqlDatabaseError>() {
+                // A packet that the server did not understand was none of ours, so
+                // the answers are out of step. Galera has the same number for
+                // nodes that are not ready.
+                Some(err) if err.number() == 1047 && !err.message().contains("WSREP") => {
+                    Self::senseless()
+                }
+                Some(err) => Self::server(err.number()),
+                None => Self::server(0),
+            },
             sqlx::Error::Io(err) => Self {
                 source: Some(Box::new(err)),
                 ..Self::new(
@@ -79,22 +89,25 @@ impl Fault {
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::Decode(_) => Self::misread(),
-            _ => Self::new(
-                Fate::Lost,
-                ErrorKind::Unavailable,
-                "the server's answer makes no sense; is it MySQL or MariaDB that listens there?",
-            ),
+            _ => Self::senseless(),
         }
+    }
+
+    fn senseless() -> Self {
+        Self::new(
+            Fate::Lost,
+            ErrorKind::Unavailable,
+            "the server's answer makes no sense; is it MySQL or MariaDB that listens there?",
+        )
     }
 
     /// Understands an error of an attempt to connect, when no statement was sent.
     pub(crate) fn connecting(err: sqlx::Error) -> Self {
         let message = match &err {
+            // What rustls does not like comes as invalid data.
+            sqlx::Error::Io(err) if err.kind() == io::ErrorKind::InvalidData => NO_TLS,
+            sqlx::Error::Tls(_) => NO_TLS,
             sqlx::Error::Io(_) => "cannot connect; look at host, port and whether the server runs",
-            sqlx::Error::Tls(_) => {
-                "no TLS connection; look at the server's certificate and at `ssl-mode`, `ssl-ca` \
-                 (the feature `tls-rustls` must be on)"
-            }
             sqlx::Error::Configuration(_) => {
                 "the server asks for the password by RSA or TLS; enable the feature `tls-rustls` or \
                  `rsa`, or connect by a socket"

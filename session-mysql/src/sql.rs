@@ -100,7 +100,7 @@ impl Statements {
         let update = |condition: &str| {
             let text = format!(
                 "UPDATE {s} SET version = ?, created = {NOW} - ?, touched = {NOW}, \
-                 expires = {NOW} + ?, absolute = IFNULL({NOW} + ?, {NEVER}), owner = ?, \
+                 expires = {NOW} + ?, absolute = IFNULL({NOW} + CAST(? AS SIGNED), {NEVER}), owner = ?, \
                  pointer = ?, data = ? WHERE id = ? AND {condition}"
             );
             let fenced = format!("{text} AND EXISTS ({grant})");
@@ -110,7 +110,8 @@ impl Statements {
             "INSERT INTO {s} \
              (id, version, created, touched, expires, absolute, owner, pointer, data)"
         );
-        let times = format!("{NOW} - ?, {NOW}, {NOW} + ?, IFNULL({NOW} + ?, {NEVER})");
+        let times =
+            format!("{NOW} - ?, {NOW}, {NOW} + ?, IFNULL({NOW} + CAST(? AS SIGNED), {NEVER})");
         let insert = Fenced {
             free: sql(format!("{insert} VALUES (?, ?, {times}, ?, ?, ?)")),
             // Without casts the server would take the bytes for text.

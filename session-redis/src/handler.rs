@@ -117,18 +117,6 @@ impl RedisHandler {
         Self::of(client, keys, &config)
     }
 
-    /// Sets the clock of what is reported: the age of sessions, and what is left
-    /// of them. The server's clock decides when they end.
-    ///
-    /// # Panics
-    ///
-    /// If the handler was cloned before.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::get_mut(&mut self.store).expect("the handler has no clones yet").clock = clock;
-        self
-    }
-
     fn of(client: Client, keys: Keys, config: &RedisConfig) -> Result<Self> {
         let mut seed = [0; 8];
         OsRandom.fill(&mut seed)?;
