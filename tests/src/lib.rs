@@ -12,8 +12,8 @@ mod process;
 pub mod proxy;
 mod reply;
 pub mod servers;
-mod webdriver;
 pub mod simulation;
+mod webdriver;
 pub mod workload;
 
 pub use browser::Browser;

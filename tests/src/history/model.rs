@@ -215,40 +215,28 @@ impl Object for Model<'_> {
                 }
             }
             (_, Some(Answer::Gone)) => self.gone(state, id, operation, next),
-            (Call::Load { .. }, Some(Answer::Found(data))) => {
-                if lives && state.shows(data) {
-                    next.push(*state);
-                }
+            (Call::Load { .. }, Some(Answer::Found(data))) if lives && state.shows(data) => {
+                next.push(*state);
             }
-            (Call::Save { at, .. }, Some(Answer::Conflict)) => {
-                if lives && state.writes != *at {
-                    next.push(*state);
-                }
+            (Call::Save { at, .. }, Some(Answer::Conflict)) if lives && state.writes != *at => {
+                next.push(*state);
             }
-            (Call::Save { at, value, .. }, _) if done => {
-                if lives && state.writes == *at {
-                    next.push(State { value: *value, ..self.written(state, operation) });
-                }
+            (Call::Save { at, value, .. }, _) if done && lives && state.writes == *at => {
+                next.push(State { value: *value, ..self.written(state, operation) });
             }
-            (Call::Merge { item, .. }, _) if done => {
-                if lives {
-                    let items = state.items ^ mixed(*item);
-                    next.push(State { items, ..self.written(state, operation) });
-                }
+            (Call::Merge { item, .. }, _) if done && lives => {
+                let items = state.items ^ mixed(*item);
+                next.push(State { items, ..self.written(state, operation) });
             }
-            (Call::Increment { .. }, _) if done => {
-                if lives {
-                    let counter = state.counter + 1;
-                    next.push(State { counter, ..self.written(state, operation) });
-                }
+            (Call::Increment { .. }, _) if done && lives => {
+                let counter = state.counter + 1;
+                next.push(State { counter, ..self.written(state, operation) });
             }
-            (Call::Touch { idle, .. }, _) if done => {
-                if lives {
-                    let touched = self.restarted(state, operation, nanos(*idle));
-                    let early = touched.early.max(state.early);
-                    let late = touched.late.max(state.late);
-                    next.push(State { early, late, ..*state });
-                }
+            (Call::Touch { idle, .. }, _) if done && lives => {
+                let touched = self.restarted(state, operation, nanos(*idle));
+                let early = touched.early.max(state.early);
+                let late = touched.late.max(state.late);
+                next.push(State { early, late, ..*state });
             }
             (Call::Regenerate { .. }, _) => {
                 let life = match answer {

@@ -11,4 +11,4 @@ mod world;
 
 pub use self::network::{Network, Weather};
 pub use self::scheduler::Scheduler;
-pub use self::world::{Outcome, Parts, simulate, simulate_with};
+pub use self::world::{Outcome, Parts, Wrap, simulate, simulate_with};

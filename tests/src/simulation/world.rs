@@ -38,13 +38,16 @@ impl Random for Seeded {
     }
 }
 
+/// Puts something in front of a store.
+pub type Wrap = dyn Fn(Arc<dyn SessionHandler>) -> Arc<dyn SessionHandler>;
+
 /// What a simulation is made of.
 #[derive(Clone)]
 pub struct Parts {
     /// The store behind the network.
     pub store: Arc<dyn SessionHandler>,
     /// What each process has in front of the network.
-    pub client: Arc<dyn Fn(Arc<dyn SessionHandler>) -> Arc<dyn SessionHandler>>,
+    pub client: Arc<Wrap>,
     /// What each process makes of it.
     pub subject: Arc<dyn Fn(Direct) -> Arc<dyn Subject>>,
     /// What happens once, in the middle.
@@ -97,7 +100,7 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
         .map(|process| {
             let handler = client(Arc::new(network.clone()));
             let equip = equip((seed << 2) | process);
-            subject(Direct::with(handler, Duration::from_secs(2), equip))
+            subject(Direct::with(&handler, Duration::from_secs(2), equip))
         })
         .collect();
     let moments = scheduler.clone();

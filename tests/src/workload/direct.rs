@@ -34,8 +34,9 @@ pub struct Direct {
 impl Direct {
     /// Uses a store. No call to it takes longer than `deadline`.
     #[must_use]
-    pub fn new(handler: Arc<dyn SessionHandler>, deadline: Duration) -> Self {
-        Self::with(handler, deadline, |builder| builder)
+    pub fn new(handler: impl SessionHandler, deadline: Duration) -> Self {
+        let handler: Arc<dyn SessionHandler> = Arc::new(handler);
+        Self::with(&handler, deadline, |builder| builder)
     }
 
     /// Uses a store with managers that have more to them.
@@ -45,7 +46,7 @@ impl Direct {
     /// If what they have is impossible.
     #[must_use]
     pub fn with(
-        handler: Arc<dyn SessionHandler>,
+        handler: &Arc<dyn SessionHandler>,
         deadline: Duration,
         equip: impl Fn(ManagerBuilder) -> ManagerBuilder,
     ) -> Self {
@@ -54,7 +55,7 @@ impl Direct {
             policy.conflict = conflict;
             policy.idle = idle;
             policy.deadline = deadline;
-            let builder = SessionManager::builder(Arc::clone(&handler)).policy(policy);
+            let builder = SessionManager::builder(Arc::clone(handler)).policy(policy);
             equip(builder).build().expect("the policy is sound")
         };
         Self {

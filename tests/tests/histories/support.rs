@@ -44,6 +44,7 @@ impl Story {
     }
 
     /// Expects that a checker and the search agree: all is well, or it is not.
+    #[expect(clippy::needless_pass_by_value, reason = "so that a check can stand in the call")]
     pub(crate) fn is(&self, right: bool, checked: Option<Violation>) {
         assert_eq!(checked.is_none(), right, "{checked:?}");
         let linear = session_tests::history::checkers::linear::check(&self.0, EXACT);

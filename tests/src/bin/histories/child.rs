@@ -45,7 +45,7 @@ impl Here {
     ) -> Result<Self, Failure> {
         let chaos = Chaos::new(registry().connect(uri).await?);
         let deadline = Duration::from_millis(options.deadline);
-        let direct = Direct::new(Arc::new(chaos.clone()), deadline);
+        let direct = Direct::new(chaos.clone(), deadline);
         let habits = Habits::default();
         habits.rests.store(30, Ordering::Relaxed);
         let drive = Drive {

@@ -102,7 +102,7 @@ impl Crew<'_> {
         if let Some(pid) = self.processes[at].child.id().and_then(|pid| i32::try_from(pid).ok())
             && let Some(pid) = Pid::from_raw(pid)
         {
-            drop(kill_process(pid, signal));
+            let _ = kill_process(pid, signal);
         }
     }
 
