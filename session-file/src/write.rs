@@ -117,7 +117,7 @@ impl Store {
         let Some(head) = self.head(op, key, &shard, OFlags::RDWR)? else { return Ok(false) };
         let (header, old) = head.verify(key).map_err(trouble(op))?;
         let now = self.now();
-        if !old.is_live(now) {
+        if !old.is_live(now) || header.pointer {
             return Ok(false);
         }
         let expires = old.expires.max(now.after(idle).min(header.absolute));

@@ -13,6 +13,10 @@ pub fn registry() -> Registry {
     let registry = registry.with(session_file::FileFactory::new());
     #[cfg(not(feature = "file"))]
     let registry = registry.with_absent("file", "enable the feature `file` of session-http");
+    #[cfg(feature = "redis")]
+    let registry = registry.with(session_redis::RedisFactory::new());
+    #[cfg(not(feature = "redis"))]
+    let registry = without_redis(registry);
     #[cfg(feature = "mongo")]
     let registry = registry.with(session_mongo::MongoFactory::new());
     #[cfg(not(feature = "mongo"))]
@@ -28,23 +32,45 @@ pub fn registry() -> Registry {
     registry
 }
 
+/// Says for each scheme of Redis how to get it.
+#[cfg(not(feature = "redis"))]
+fn without_redis(registry: Registry) -> Registry {
+    let advice = [
+        ("redis", "enable the feature `redis` of session-http"),
+        ("valkey", "enable the feature `redis` of session-http"),
+        ("unix", "enable the feature `redis` of session-http"),
+        ("redis+unix", "enable the feature `redis` of session-http"),
+        ("rediss", "enable the features `redis` and `tls-rustls` of session-http"),
+        ("valkeys", "enable the features `redis` and `tls-rustls` of session-http"),
+        ("redis+sentinel", "enable the feature `redis-sentinel` of session-http"),
+        ("rediss+sentinel", "enable `redis-sentinel` and `tls-rustls` of session-http"),
+        ("redis+cluster", "enable the feature `redis-cluster` of session-http"),
+        ("rediss+cluster", "enable `redis-cluster` and `tls-rustls` of session-http"),
+    ];
+    advice
+        .into_iter()
+        .fold(registry, |registry, (scheme, advice)| registry.with_absent(scheme, advice))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_enabled_engine_is_known_by_its_scheme() {
-        let mut expected = vec!["memory"];
-        if cfg!(feature = "file") {
-            expected.push("file");
+        let registry = registry();
+        let known: Vec<_> = registry.schemes().collect();
+        for (scheme, enabled) in [
+            ("memory", true),
+            ("file", cfg!(feature = "file")),
+            ("redis", cfg!(feature = "redis")),
+            ("rediss+cluster", cfg!(feature = "redis")),
+            ("mysql", cfg!(feature = "mysql")),
+            ("mariadb", cfg!(feature = "mysql")),
+            ("mongodb", cfg!(feature = "mongo")),
+            ("mongodb+srv", cfg!(feature = "mongo")),
+        ] {
+            assert_eq!(known.contains(&scheme), enabled, "{scheme} in {known:?}");
         }
-        if cfg!(feature = "mongo") {
-            expected.extend(["mongodb", "mongodb+srv"]);
-        }
-        if cfg!(feature = "mysql") {
-            expected.extend(["mysql", "mariadb"]);
-        }
-        expected.sort_unstable();
-        assert_eq!(registry().schemes().collect::<Vec<_>>(), expected);
     }
 }

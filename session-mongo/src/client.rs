@@ -1,7 +1,8 @@
 //! From the URI to the driver's collections.
 
 use mongodb::options::{
-    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, WriteConcern,
+    Acknowledgment, ClientOptions, CollectionOptions, ConnectionString, ReadPreference,
+    WriteConcern,
 };
 use mongodb::{Client, Database};
 use session_core::{Error, ErrorKind, Operation, Result};
@@ -66,10 +67,13 @@ pub(crate) fn collections(
             .build()
     });
     let options = CollectionOptions::builder().write_concern(concern).build();
+    let mut deciding = options.clone();
+    deciding.selection_criteria = Some(ReadPreference::Primary.into());
     let locks = format!("{}_locks", config.collection);
     Collections {
-        sessions: database.collection_with_options(&config.collection, options.clone()),
-        locks: database.collection_with_options(&locks, options),
+        sessions: database.collection_with_options(&config.collection, options),
+        primary: database.collection_with_options(&config.collection, deciding.clone()),
+        locks: database.collection_with_options(&locks, deciding),
         client,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, Document, RawDocument, doc};
+use mongodb::bson::{Binary, Bson, DateTime, Document, RawDocument, doc};
 use mongodb::raw_batch_cursor::RawBatch;
 use session_core::{Operation, Owner, Result, SessionKey, SessionMeta};
 
@@ -30,6 +30,10 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 /// Returns bytes as a value that no expression takes for a field or an operator.
 pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Bson {
     Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.into() })
+}
+
+pub(crate) fn date(millis: i64) -> Bson {
+    Bson::DateTime(DateTime::from_millis(millis))
 }
 
 pub(crate) fn key(key: &SessionKey) -> Bson {
@@ -65,7 +69,7 @@ pub(crate) fn payload_fields() -> Document {
 
 /// Which fields decide about a write.
 pub(crate) fn state_fields() -> Document {
-    doc! { "_id": 0, "exp": 1, "fence": 1, "now": NOW }
+    doc! { "_id": 0, "exp": 1, "fence": 1, "ptr": 1, "now": NOW }
 }
 
 /// Which fields a listing shows.
@@ -93,7 +97,8 @@ impl<'a> Fields<'a> {
         self.document.get(name).map_err(|_| self.bad())
     }
 
-    fn millis(&self, name: &str) -> Result<i64> {
+    /// Returns a date, in milliseconds since 1970.
+    pub(crate) fn millis(&self, name: &str) -> Result<i64> {
         let date = self.field(name)?.and_then(|value| value.as_datetime());
         Ok(date.ok_or_else(|| self.bad())?.timestamp_millis())
     }
@@ -129,6 +134,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn remaining(&self) -> Result<Option<Duration>> {
         let left = self.millis("exp")?.saturating_sub(self.millis("now")?);
         Ok(u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_millis))
+    }
+
+    pub(crate) fn is_pointer(&self) -> Result<bool> {
+        Ok(self.field("ptr")?.is_some())
     }
 
     pub(crate) fn has_deadline(&self) -> bool {

@@ -84,7 +84,7 @@ pub(crate) fn driver(op: Operation, err: &DriverError) -> Error {
         DriverKind::IncompatibleServer { .. } | DriverKind::SessionsNotSupported => new(
             ErrorKind::Unsupported,
             op,
-            "the server is too old or too new for the driver; MongoDB 4.2 is the oldest",
+            "the server is too old or too new for the driver; MongoDB 4.4 is the oldest",
         ),
         DriverKind::InvalidArgument { .. } => new(
             ErrorKind::InvalidConfig,
@@ -159,7 +159,7 @@ fn refused(op: Operation, code: i32) -> Error {
             "the collection's validation rules refuse sessions; use a collection without",
         ),
         59 | 115 | 238 | 303 => {
-            (ErrorKind::Unsupported, "the server does not know the command; MongoDB 4.2 does")
+            (ErrorKind::Unsupported, "the server does not know the command; MongoDB 4.4 does")
         }
         _ => {
             let message = format!("the server refused the operation with code {code}");

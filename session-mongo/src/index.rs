@@ -28,7 +28,7 @@ impl Store {
             .call(OP, |to| async move {
                 let filter = and(of(owner), doc! { "$expr": live() });
                 let fields = doc! { "created": 1, "now": document::NOW };
-                let found = to.sessions.find(filter).projection(fields).batch().await;
+                let found = to.primary.find(filter).projection(fields).batch().await;
                 all(OP, found, |fields| Ok(Some((fields.age()?, fields.key()?)))).await
             })
             .await?;

@@ -53,7 +53,7 @@ impl Store {
 /// Refuses a collection that is used for something else already.
 async fn refuse_strangers(to: &Collections) -> Result<()> {
     let fields = doc! { "_id": 1, "v": 1, "exp": 1 };
-    let cursor = to.sessions.find(doc! {}).projection(fields).limit(-1).batch().await;
+    let cursor = to.primary.find(doc! {}).projection(fields).limit(-1).batch().await;
     let Some(batch) = only_batch(OP, cursor).await? else { return Ok(()) };
     let known = |fields: &Fields<'_>| {
         fields.key().is_ok() && fields.version().is_ok() && fields.has_deadline()

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use mongodb::bson::{Document, RawDocumentBuf};
@@ -17,6 +17,7 @@ use session_core::{
 };
 use tokio::sync::OnceCell;
 
+use crate::clock::ServerClock;
 use crate::config::MongoConfig;
 use crate::document::{self, Fields};
 use crate::{client, error};
@@ -24,6 +25,9 @@ use crate::{client, error};
 /// The driver's handles of one store.
 pub(crate) struct Collections {
     pub(crate) sessions: Collection<RawDocumentBuf>,
+    /// The same, for reads that decide about writes: never from a server that
+    /// may lag behind, whatever the URI prefers.
+    pub(crate) primary: Collection<RawDocumentBuf>,
     pub(crate) locks: Collection<RawDocumentBuf>,
     /// The client, if it is ours to shut down.
     pub(crate) client: Option<Client>,
@@ -33,11 +37,13 @@ pub(crate) struct Store {
     pub(crate) config: MongoConfig,
     uri: Option<ConnectionString>,
     collections: OnceCell<Collections>,
+    pub(crate) clock: ServerClock,
 }
 
 /// What a document says that decides about a write.
 pub(crate) struct State {
     pub(crate) live: bool,
+    pub(crate) pointer: bool,
     pub(crate) fence: i64,
 }
 
@@ -51,7 +57,7 @@ impl Store {
     pub(crate) fn new(config: MongoConfig) -> Result<Self> {
         let config = config.checked()?;
         let uri = Some(client::parse(&config)?);
-        Ok(Self { config, uri, collections: OnceCell::new() })
+        Ok(Self { config, uri, collections: OnceCell::new(), clock: ServerClock::new() })
     }
 
     /// Takes a database that the application has connected to.
@@ -59,7 +65,8 @@ impl Store {
         let config = config.checked()?;
         client::refuse_unacknowledged(database.write_concern())?;
         let collections = client::collections(database, &config, None);
-        Ok(Self { config, uri: None, collections: OnceCell::new_with(Some(collections)) })
+        let collections = OnceCell::new_with(Some(collections));
+        Ok(Self { config, uri: None, collections, clock: ServerClock::new() })
     }
 
     async fn collections(&self) -> Result<&Collections> {
@@ -85,12 +92,18 @@ impl Store {
         F: Future<Output = Result<T>>,
     {
         let limit = self.config.timeout;
+        let begin = Instant::now();
         let call = async {
             let collections = self.collections().await?;
             let mut made = 1;
             loop {
                 match attempt(collections).await {
-                    Err(err) if made < ATTEMPTS && was_not_executed(&err) => {
+                    // Not so late that this answer would become "no answer".
+                    Err(err)
+                        if made < ATTEMPTS
+                            && was_not_executed(&err)
+                            && begin.elapsed() < limit / 2 =>
+                    {
                         tokio::time::sleep(jitter(PAUSE * 2_u32.pow(made - 1))).await;
                         made += 1;
                     }
@@ -108,10 +121,12 @@ impl Store {
     pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
         let op = Operation::Read;
         self.call(op, |to| async move {
+            let sent = Instant::now();
             let find = to.sessions.find(document::by_key(key));
             let cursor = find.projection(document::payload_fields()).limit(-1).batch().await;
             let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
             let Some(fields) = first(op, &batch)? else { return Ok(None) };
+            self.clock.learn(sent, fields.millis("now")?);
             let Some(remaining) = fields.remaining()? else { return Ok(None) };
             let version = Version::counter(fields.version()?);
             let payload = fields.bytes("data")?.and_then(|data| document::place(&batch, data));
@@ -129,12 +144,13 @@ impl Store {
         to: &Collections,
         key: &SessionKey,
     ) -> Result<Option<State>> {
-        let find = to.sessions.find(document::by_key(key));
+        let find = to.primary.find(document::by_key(key));
         let cursor = find.projection(document::state_fields()).limit(-1).batch().await;
         let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
         let Some(fields) = first(op, &batch)? else { return Ok(None) };
         Ok(Some(State {
             live: fields.remaining()?.is_some(),
+            pointer: fields.is_pointer()?,
             fence: fields.number("fence")?.unwrap_or(i64::MIN),
         }))
     }

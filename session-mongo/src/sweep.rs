@@ -43,7 +43,7 @@ impl Store {
 /// Removes a batch of expired records. Returns how many it looked at and removed.
 async fn sweep_batch(to: &Collections, batch: u32) -> Result<(u32, u64)> {
     let filter = doc! { "$expr": expired() };
-    let find = to.sessions.find(filter).projection(doc! { "_id": 1 });
+    let find = to.primary.find(filter).projection(doc! { "_id": 1 });
     let find = find.sort(doc! { "exp": 1 }).limit(i64::from(batch)).batch_size(batch);
     let keys =
         all(OP, find.batch().await, |fields| Ok(Some(document::key(&fields.key()?)))).await?;

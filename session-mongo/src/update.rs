@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use mongodb::bson::{Bson, Document, doc};
-use session_core::{FencingToken, WriteMode, WriteOptions};
+use session_core::{FencingToken, SessionKey, WriteMode, WriteOptions};
 
 use crate::document::{self, NOW, binary, expired, live, millis};
 
@@ -37,13 +37,40 @@ pub(crate) fn put(options: &WriteOptions, version: i64, payload: &Bytes) -> Vec<
     vec![doc! { "$replaceWith": { "$cond": [condition, new, "$$ROOT"] } }]
 }
 
+/// Returns a record for a key that nobody is known to have taken, with the
+/// server's time as it was told.
+pub(crate) fn new(
+    key: &SessionKey,
+    options: &WriteOptions,
+    version: i64,
+    payload: &Bytes,
+    now: i64,
+) -> Document {
+    let after = |by: i64| document::date(now.saturating_add(by));
+    let mut record = doc! {
+        "_id": document::key(key),
+        "v": version,
+        "exp": after(millis(options.lifetime())),
+        "created": after(-millis(options.age)),
+        "touched": after(0),
+    };
+    if let Some(absolute) = options.absolute {
+        record.insert("abs", after(millis(absolute)));
+    }
+    if let Some(FencingToken(token)) = options.fence {
+        record.insert("fence", token.cast_signed());
+    }
+    complete(record, options, payload)
+}
+
+/// Returns an expression that makes a record, at the server's time.
 fn record(options: &WriteOptions, version: i64, payload: &Bytes) -> Document {
     let from_now = |by: i64| doc! { "$add": [NOW, by] };
     let mut record = doc! {
         "_id": "$_id",
         "v": version,
         "exp": from_now(millis(options.lifetime())),
-        "created": { "$subtract": [NOW, millis(options.age)] },
+        "created": from_now(-millis(options.age)),
         "touched": NOW,
     };
     if let Some(absolute) = options.absolute {
@@ -54,6 +81,11 @@ fn record(options: &WriteOptions, version: i64, payload: &Bytes) -> Document {
         // The mark of a lock outlives writes that know nothing of it.
         None => record.insert("fence", "$fence"),
     };
+    complete(record, options, payload)
+}
+
+/// Adds what is the same in a record and in an expression for one.
+fn complete(mut record: Document, options: &WriteOptions, payload: &Bytes) -> Document {
     if options.pointer {
         record.insert("ptr", true);
     } else if let Some(owner) = &options.owner {
@@ -74,11 +106,13 @@ fn passes(FencingToken(token): FencingToken) -> Document {
     doc! { "$lte": ["$fence", token.cast_signed()] }
 }
 
-/// Returns an update that extends the lifetime of a live record.
+/// Returns an update that extends the lifetime of a live session, and not of a
+/// pointer to one.
 pub(crate) fn touch(idle: i64) -> Vec<Document> {
     // The least of a date and nothing is the date.
     let later = doc! { "$min": [{ "$add": [NOW, idle] }, "$abs"] };
     let touched = doc! { "exp": { "$max": ["$exp", later] }, "touched": NOW };
     let extended = doc! { "$mergeObjects": ["$$ROOT", touched] };
-    vec![doc! { "$replaceWith": { "$cond": [live(), extended, "$$ROOT"] } }]
+    let session = doc! { "$and": [live(), { "$ne": ["$ptr", true] }] };
+    vec![doc! { "$replaceWith": { "$cond": [session, extended, "$$ROOT"] } }]
 }

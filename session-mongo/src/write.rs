@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 use session_core::{
     Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Version, WriteMode,
     WriteOptions,
@@ -30,6 +30,9 @@ impl Store {
         let version = new_version()?;
         self.call(op, |to| async move {
             self.check_lock(op, to, key, options.fence).await?;
+            if create && self.insert(to, key, payload, options, version).await? {
+                return Ok(Version::counter(version.cast_unsigned()));
+            }
             let update = update::put(options, version, payload);
             let result = to.sessions.update_one(by_key(key), update).upsert(create).await;
             let done = match &result {
@@ -44,6 +47,28 @@ impl Store {
             }
         })
         .await
+    }
+
+    /// Inserts a new record, which costs the server half of what an update does
+    /// that is to make one. `false` if the server's time is not known, or if
+    /// there is a record: whether it has expired, the update decides.
+    async fn insert(
+        &self,
+        to: &Collections,
+        key: &SessionKey,
+        payload: &Bytes,
+        options: &WriteOptions,
+        version: i64,
+    ) -> Result<bool> {
+        let op = Operation::Create;
+        let Some(now) = self.clock.now() else { return Ok(false) };
+        let record = update::new(key, options, version, payload, now);
+        let record = RawDocumentBuf::try_from(&record).map_err(|_| error::bad(op))?;
+        match to.sessions.insert_one(record).await {
+            Ok(_) => Ok(true),
+            Err(err) if error::is_duplicate(&err) => Ok(false),
+            Err(err) => Err(error::driver(op, &err)),
+        }
     }
 
     /// Finds out why a write was refused.
@@ -85,10 +110,10 @@ impl Store {
             match (result.matched_count, result.modified_count) {
                 (0, _) => Ok(false),
                 (_, 0) => {
-                    // It has expired, or it was touched in this very millisecond.
+                    // It has expired, is a pointer, or was touched in this very millisecond.
                     let state = self.state(op, to, key).await;
                     let state = state.map_err(|err| err.with_indeterminate(false))?;
-                    Ok(state.is_some_and(|state| state.live))
+                    Ok(state.is_some_and(|state| state.live && !state.pointer))
                 }
                 _ => Ok(true),
             }

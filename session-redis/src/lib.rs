@@ -1,2 +1,30 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod address;
+mod client;
+#[cfg(feature = "cluster")]
+mod cluster;
+mod config;
+mod dial;
+mod error;
+mod factory;
+mod handler;
+mod index;
+mod keys;
+mod link;
+mod lister;
+mod locker;
+mod record;
+mod scripts;
+#[cfg(feature = "sentinel")]
+mod sentinel;
+#[cfg(feature = "tls-rustls")]
+mod tls;
+mod write;
+
+pub use redis;
+
+pub use self::config::RedisConfig;
+pub use self::factory::RedisFactory;
+pub use self::handler::RedisHandler;

@@ -40,8 +40,9 @@ use crate::{Result, SessionIndex, SessionKey, SessionLister, SessionLocker};
 ///    new state, and no lock or connection that another call could trip over.
 /// 7. **Exact keys.** Two keys match if all their bytes do.
 /// 8. **Pointers do not count.** A record written with
-///    [`WriteOptions::pointer`] is read, written and destroyed like any other
-///    and left out of lists, counts and the index.
+///    [`WriteOptions::pointer`] is read, written and destroyed like any other,
+///    is not extended by [`touch`](Self::touch), which says `false`, and is left
+///    out of lists, counts and the index.
 ///
 /// # Errors
 ///
@@ -87,7 +88,8 @@ pub trait SessionHandler: fmt::Debug + Send + Sync + 'static {
     /// Extends the lifetime to `idle` from now without touching payload or version.
     ///
     /// A record that already lives longer stays as it is. Returns `false` if
-    /// there is no such session, and then creates nothing.
+    /// there is no such session, or only a [pointer](WriteOptions::pointer) to
+    /// where it has moved, and then changes nothing.
     #[doc(alias = "updateTimestamp")]
     async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool>;
 

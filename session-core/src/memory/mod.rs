@@ -144,7 +144,7 @@ impl SessionHandler for MemoryHandler {
         let mut shard = self.store.shard(key);
         let now = self.now();
         let record = shard.live_mut(key, now);
-        Ok(record.map(|record| record.touch(idle, now)).is_some())
+        Ok(record.is_some_and(|record| record.touch(idle, now)))
     }
 
     async fn destroy(&self, key: &SessionKey, only_at: Option<&Version>) -> Result<bool> {

@@ -40,10 +40,14 @@ impl Record {
     }
 
     /// Moves the end of the lifetime to `idle` from now: never back, and never
-    /// past the absolute deadline.
-    pub(super) fn touch(&mut self, idle: Duration, now: Timestamp) {
-        self.active = now;
-        self.expires = self.expires.max(now.after(idle).min(self.absolute));
+    /// past the absolute deadline. Returns `false` for a pointer, which stays as
+    /// it is.
+    pub(super) fn touch(&mut self, idle: Duration, now: Timestamp) -> bool {
+        if !self.pointer {
+            self.active = now;
+            self.expires = self.expires.max(now.after(idle).min(self.absolute));
+        }
+        !self.pointer
     }
 
     pub(super) fn is_live(&self, now: Timestamp) -> bool {

@@ -90,6 +90,7 @@ macro_rules! __cases {
                 an_expired_session_is_not_destroyed
                 gc_spares_a_session_that_was_touched
                 a_pointer_is_a_record_like_any_other
+                a_pointer_is_not_touched
             }
             concurrency {
                 of_parallel_creations_one_wins

@@ -220,9 +220,18 @@ pub async fn a_pointer_is_a_record_like_any_other(handler: &dyn SessionHandler) 
     assert_eq!(found.payload, "pointer");
     assert_eq!(found.version, version);
     refused(handler, &key, &creating(LONG), ErrorKind::AlreadyExists).await;
-    assert!(touch(handler, &key, LONG).await);
     assert!(handler.destroy(&key, Some(&version)).await.expect("destroy"));
     gone(handler, &key).await;
+}
+
+/// A pointer is no session: whoever holds the session by its old id and touches
+/// it must hear that it is not there any more.
+pub async fn a_pointer_is_not_touched(handler: &dyn SessionHandler) {
+    let key = fresh_key();
+    let version = create(handler, &key, "session", LONG).await;
+    write(handler, &key, "pointer", &at(version).as_pointer()).await;
+    assert!(!touch(handler, &key, LONG).await, "a pointer was touched as if it were a session");
+    assert_eq!(stored(handler, &key).await.payload, "pointer");
 }
 
 /// Creates a session with a short lifetime and touches it for a long one before

@@ -25,6 +25,7 @@ struct Record {
     version: Version,
     expires: Instant,
     absolute: Instant,
+    pointer: bool,
 }
 
 impl Record {
@@ -96,6 +97,7 @@ impl SessionHandler for MySessionHandler {
             version: version.clone(),
             expires: now + options.lifetime().min(NEVER),
             absolute: now + options.absolute.unwrap_or(NEVER).min(NEVER),
+            pointer: options.pointer,
         };
         records.insert(*key, record);
         Ok(version)
@@ -103,7 +105,8 @@ impl SessionHandler for MySessionHandler {
 
     async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
         let mut records = self.records();
-        let Some(record) = records.get_mut(key).filter(|record| record.lives()) else {
+        let session = |record: &&mut Record| record.lives() && !record.pointer;
+        let Some(record) = records.get_mut(key).filter(session) else {
             return Ok(false);
         };
         let later = (Instant::now() + idle.min(NEVER)).min(record.absolute);

@@ -1,0 +1,112 @@
+//! Finding the primary through Sentinel.
+
+use std::fmt;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use redis::{Cmd, RedisError, Value};
+use session_core::ErrorKind;
+
+use crate::address::{Address, Location};
+use crate::config::RedisConfig;
+use crate::dial::Greeting;
+use crate::error::{self, Failure, Next};
+use crate::link::Live;
+
+/// The Sentinels, and the name of what they watch.
+pub(crate) struct Sentinels {
+    addresses: Vec<Address>,
+    greeting: Greeting,
+    master: String,
+    tls: bool,
+}
+
+impl Sentinels {
+    pub(crate) fn new(location: &Location, config: &RedisConfig, greeting: &Greeting) -> Self {
+        let (user, password) = (&config.sentinel_user, &config.sentinel_auth);
+        Self {
+            addresses: location.addresses.clone(),
+            greeting: greeting.with_login(user.as_deref(), password.as_deref()),
+            master: config.master.clone().unwrap_or_default(),
+            tls: matches!(location.addresses.first(), Some(Address::Tcp { tls: true, .. })),
+        }
+    }
+
+    /// Connects to the primary.
+    ///
+    /// All Sentinels are asked at once, so that one that hangs costs nothing. The
+    /// first answer counts that leads to a server which calls itself the primary.
+    pub(crate) async fn primary(&self, greeting: &Greeting) -> Result<Live, Failure> {
+        let asked = self.addresses.iter().map(|sentinel| self.ask(sentinel, greeting));
+        let mut asked: FuturesUnordered<_> = asked.collect();
+        let mut worst: Option<Failure> = None;
+        while let Some(answer) = asked.next().await {
+            match answer {
+                Ok(live) => return Ok(live),
+                Err(failure) => {
+                    if worst.is_none() || failure.next == Next::GiveUp {
+                        worst = Some(failure);
+                    }
+                }
+            }
+        }
+        Err(worst.unwrap_or_else(error::unexpected))
+    }
+
+    async fn ask(&self, sentinel: &Address, greeting: &Greeting) -> Result<Live, Failure> {
+        let live = self.greeting.connect(sentinel).await?;
+        let mut cmd = redis::cmd("SENTINEL");
+        cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
+        let address = match ask(&live, &cmd).await? {
+            Value::Array(parts) => self.address(&parts).ok_or_else(error::unexpected)?,
+            Value::Nil => {
+                return Err(Failure::new(
+                    ErrorKind::InvalidConfig,
+                    Next::GiveUp,
+                    "the Sentinels watch no primary of that name; check session.master",
+                ));
+            }
+            _ => return Err(error::unexpected()),
+        };
+        let primary = greeting.connect(&address).await?;
+        match ask(&primary, &redis::cmd("ROLE")).await {
+            Ok(Value::Array(role)) if !is_primary(&role) => Err(Failure::new(
+                ErrorKind::Unavailable,
+                Next::Again,
+                "the primary is changing; the Sentinels have not agreed yet",
+            )),
+            Err(failure) if failure.kind != ErrorKind::PermissionDenied => Err(failure),
+            // Who may not ask learns of a replica by its refusals.
+            _ => Ok(primary),
+        }
+    }
+
+    fn address(&self, parts: &[Value]) -> Option<Address> {
+        let [Value::BulkString(host), Value::BulkString(port)] = parts else { return None };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        Some(Address::Tcp { host: text(host)?, port: text(port)?.parse().ok()?, tls: self.tls })
+    }
+}
+
+/// Sends a command that only asks, to a connection that is new.
+async fn ask(live: &Live, cmd: &Cmd) -> Result<Value, Failure> {
+    let sent = live.connection.clone().send_packed_command(cmd).await;
+    let answer = sent.and_then(|value| match value {
+        Value::ServerError(err) => Err(RedisError::from(err)),
+        value => Ok(value),
+    });
+    answer.map_err(|err| error::at_greeting(&err))
+}
+
+fn is_primary(role: &[Value]) -> bool {
+    matches!(role.first(), Some(Value::BulkString(name)) if name == b"master")
+}
+
+impl fmt::Debug for Sentinels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sentinels")
+            .field("addresses", &self.addresses)
+            .field("master", &self.master)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! What a call costs, counted on the server.
+
+use mongodb::bson::{Document, doc};
+use session_core::{SessionHandler, SessionLocker};
+use session_tests::servers::Mongo;
+
+use crate::support::*;
+
+/// Counts the commands of a call by the server's profile of our collections.
+async fn commands(mongo: &Mongo, call: impl Future<Output = ()>) -> Vec<Document> {
+    let database = mongo.direct().unwrap().database("tests");
+    let profile = database.collection::<Document>("system.profile");
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    profile.drop().await.unwrap();
+    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    call.await;
+    database.run_command(doc! { "profile": 0 }).await.unwrap();
+    let ours = doc! { "ns": { "$regex": "^tests[.]sessions" } };
+    let mut cursor = profile.find(ours).await.unwrap();
+    let mut commands = Vec::new();
+    while cursor.advance().await.unwrap() {
+        commands.push(cursor.deserialize_current().unwrap());
+    }
+    commands
+}
+
+fn kinds(commands: &[Document]) -> Vec<&str> {
+    commands.iter().map(|command| command.get_str("op").unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_call_is_one_command() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let (key, absent) = (fresh_key(), fresh_key());
+    let count = async |call: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
+        kinds(&commands(&mongo, call).await).join(" ")
+    };
+    let create = async |key| {
+        handler.write(key, tag(key), &creating()).await.unwrap();
+    };
+    // Before anything was read the server's time is not known.
+    assert_eq!(count(Box::pin(create(&absent))).await, "update");
+    let read = Box::pin(async { assert!(handler.read(&absent).await.unwrap().is_some()) });
+    assert_eq!(count(read).await, "query");
+    assert_eq!(count(Box::pin(create(&key))).await, "insert");
+    let version = handler.read(&key).await.unwrap().unwrap().version;
+    let write = Box::pin(async {
+        handler.write(&key, tag(&key), &at(version)).await.unwrap();
+    });
+    assert_eq!(count(write).await, "update");
+    let touch = Box::pin(async { assert!(handler.touch(&key, 2 * LONG).await.unwrap()) });
+    assert_eq!(count(touch).await, "update");
+    let destroy = Box::pin(async { assert!(handler.destroy(&key, None).await.unwrap()) });
+    assert_eq!(count(destroy).await, "remove");
+    let version = handler.read(&absent).await.unwrap().unwrap().version;
+    let destroy =
+        Box::pin(async { assert!(handler.destroy(&absent, Some(&version)).await.unwrap()) });
+    assert_eq!(count(destroy).await, "remove");
+    for nothing in [&key, &absent] {
+        let read = Box::pin(async { assert!(handler.read(nothing).await.unwrap().is_none()) });
+        assert_eq!(count(read).await, "query");
+        let touch = Box::pin(async { assert!(!handler.touch(nothing, LONG).await.unwrap()) });
+        assert_eq!(count(touch).await, "update");
+        let destroy = Box::pin(async { assert!(!handler.destroy(nothing, None).await.unwrap()) });
+        assert_eq!(count(destroy).await, "remove");
+    }
+    let lock = Box::pin(async {
+        let token = handler.try_lock(&key, LONG).await.unwrap().unwrap();
+        assert!(handler.unlock(&key, token).await.unwrap());
+    });
+    assert_eq!(count(lock).await, "command update update");
+}
+
+/// Reads and updates are looked up by the key without planning, and nothing
+/// looks at more than one document.
+#[tokio::test]
+async fn a_session_is_found_by_its_key_among_many() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    for _ in 0..50 {
+        create(&handler).await;
+    }
+    let (key, _) = create(&handler).await;
+    let seen = commands(&mongo, async {
+        let version = handler.read(&key).await.unwrap().unwrap().version;
+        let version = handler.write(&key, tag(&key), &at(version)).await.unwrap();
+        assert!(handler.touch(&key, 2 * LONG).await.unwrap());
+        assert!(handler.destroy(&key, Some(&version)).await.unwrap());
+    })
+    .await;
+    assert_eq!(kinds(&seen), ["query", "update", "update", "remove"]);
+    for command in &seen {
+        let number = |name| command.get_i32(name).unwrap();
+        assert_eq!((number("keysExamined"), number("docsExamined")), (1, 1), "{command}");
+        let plan = command.get_str("planSummary").unwrap();
+        let expected = if kinds(std::slice::from_ref(command)) == ["remove"] {
+            "IXSCAN { _id: 1 }"
+        } else {
+            "IDHACK"
+        };
+        assert_eq!(plan, expected);
+    }
+}
+
+#[tokio::test]
+async fn owners_and_the_expired_are_found_by_an_index() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let owner = session_core::Owner::new("ann").unwrap();
+    for number in 0..60 {
+        let mut options = creating();
+        if number < 5 {
+            options = options.with_owner(owner.clone());
+        }
+        if number >= 57 {
+            options.idle = std::time::Duration::ZERO;
+        }
+        handler.write(&fresh_key(), "one".into(), &options).await.unwrap();
+    }
+    let seen = commands(&mongo, async {
+        let report = handler.gc(&session_core::GcRequest::default()).await.unwrap();
+        assert_eq!((report.removed, report.scanned), (3, 3));
+        let index = handler.index().unwrap();
+        assert_eq!(index.revoke(&owner, None).await.unwrap(), 5);
+    })
+    .await;
+    for command in seen {
+        assert!(command.get_i32("docsExamined").unwrap() <= 5, "{command}");
+    }
+}
