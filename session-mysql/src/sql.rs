@@ -154,7 +154,7 @@ impl Statements {
             replace_at: update(&format!("version = ? AND expires > {BY_THEN}")),
             touch: sql(format!(
                 "UPDATE {s} SET expires = GREATEST(expires, LEAST({NOW} + ?, absolute)), \
-                 touched = {NOW} WHERE id = ? AND expires > {BY_THEN}"
+                 touched = {NOW} WHERE id = ? AND pointer = 0 AND expires > {BY_THEN}"
             )),
             destroy: sql(format!("DELETE FROM {s} WHERE id = ? AND expires > {BY_THEN}")),
             destroy_at: sql(format!(
