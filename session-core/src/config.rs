@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::{
     Conflict, Damage, Error, ErrorKind, Exclusive, Lottery, Operation, Outage, OwnerLimit, Policy,
-    Registry, Result, Serializers, SessionManager, StoreUri, seconds,
+    Profile, Registry, Result, Serializers, SessionManager, StoreUri, seconds,
 };
 
 /// PHP's `session.gc_divisor` where only `gc_probability` is given.
@@ -47,6 +47,9 @@ pub struct SessionConfig {
     /// Where sessions are kept: a [`StoreUri`]. Needed to [`connect`](Self::connect),
     /// and for nothing else. May hold a password, which `Debug` hides.
     pub store: Option<String>,
+    /// The assurance level whose lifetimes the session has: `aal1`, `aal2` or
+    /// `aal3`. See [`Profile`]. `idle` and `absolute` may only shorten them.
+    pub profile: Option<Profile>,
     /// See [`Policy::idle`].
     #[serde(with = "seconds::option")]
     pub idle: Option<Duration>,
@@ -102,6 +105,7 @@ impl Default for SessionConfig {
         let policy = Policy::default();
         Self {
             store: None,
+            profile: None,
             idle: None,
             absolute: None,
             touch_interval: policy.touch_interval,
@@ -132,7 +136,7 @@ impl SessionConfig {
     ///
     /// [`ErrorKind::InvalidConfig`] if the settings contradict each other.
     pub fn policy(&self) -> Result<Policy> {
-        let standard = Policy::default();
+        let standard = self.profile.map_or_else(Policy::default, Policy::of);
         let idle = match (self.idle, self.gc_maxlifetime) {
             (Some(_), Some(_)) => {
                 return Err(invalid(
@@ -163,6 +167,9 @@ impl SessionConfig {
             lottery: self.lottery(),
         };
         policy.check()?;
+        if let Some(profile) = self.profile {
+            profile.check(&policy)?;
+        }
         Ok(policy)
     }
 
@@ -322,6 +329,21 @@ mod tests {
     fn no_absolute_limit_is_zero_and_left_out_is_the_standard() {
         assert_eq!(policy("absolute = 0").unwrap().absolute, None);
         assert_eq!(policy("").unwrap().absolute, Policy::default().absolute);
+    }
+
+    #[test]
+    fn a_profile_gives_lifetimes_that_settings_may_shorten_only() {
+        let secs = Duration::from_secs;
+        let aal2 = policy("profile = 'aal2'").unwrap();
+        assert_eq!((aal2.idle, aal2.absolute), (secs(3600), Some(secs(86_400))));
+        let shorter = policy("profile = 'aal3'\nidle = 300\nabsolute = 3600").unwrap();
+        assert_eq!((shorter.idle, shorter.absolute), (secs(300), Some(secs(3600))));
+        for longer in ["idle = 901", "absolute = 43201", "absolute = 0", "gc_maxlifetime = 901"] {
+            let err = policy(&format!("profile = 'aal3'\n{longer}")).unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{longer}");
+            assert!(err.to_string().contains("aal3"), "{err}");
+        }
+        assert!(toml("profile = 'aal4'").is_err());
     }
 
     #[test]

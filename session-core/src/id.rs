@@ -4,7 +4,7 @@ use std::fmt;
 
 use data_encoding::{Encoding, Specification};
 use std::sync::{Arc, LazyLock};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{Error, ErrorKind, Operation, Random, Result};
 
@@ -70,10 +70,10 @@ impl SessionId {
     ///
     /// [`ErrorKind::InvalidId`] for any other text: wrong length, upper case,
     /// padding, blanks. The error does not repeat the text.
-    pub fn parse(text: &str) -> Result<Self> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self> {
         // Without a branch per byte, so that the compiler takes many at a time.
         let symbol = |byte: u8| byte.is_ascii_lowercase() | matches!(byte, b'2'..=b'7');
-        match <&[u8; TEXT_LEN]>::try_from(text.as_bytes()) {
+        match <&[u8; TEXT_LEN]>::try_from(text.as_ref()) {
             Ok(text) if text.iter().fold(true, |all, &byte| all & symbol(byte)) => {
                 Ok(Self::keep(text))
             }
@@ -102,9 +102,17 @@ impl fmt::Debug for SessionId {
     }
 }
 
+impl Zeroize for Secret {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Secret {}
+
 impl Drop for Secret {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.zeroize();
     }
 }
 
@@ -145,5 +153,20 @@ mod tests {
             }
         }
         assert_eq!(SessionId::generate(&Broken).unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    /// What lies in freed memory cannot be looked at without `unsafe`; what a
+    /// drop calls can.
+    #[test]
+    fn the_text_of_an_id_is_wiped_by_its_type() {
+        const fn wiped<T: ZeroizeOnDrop>() {}
+        wiped::<Secret>();
+        wiped::<Zeroizing<[u8; RANDOM_BYTES]>>();
+        let mut secret = Secret(*b"abcdefghijklmnopqrstuvwxyz234567");
+        secret.zeroize();
+        assert_eq!(secret.0, [0; TEXT_LEN]);
+        // Clones share the one copy.
+        let id = SessionId::generate(&OsRandom).unwrap();
+        assert!(Arc::ptr_eq(&id.0, &id.clone().0));
     }
 }

@@ -15,6 +15,7 @@ mod manager;
 mod memory;
 mod observe;
 mod policy;
+mod profile;
 mod random;
 mod record;
 mod registry;
@@ -50,6 +51,7 @@ pub use observe::MetricsObserver;
 pub use observe::TracingObserver;
 pub use observe::{Event, Observer};
 pub use policy::{Conflict, Damage, Excess, Exclusive, Lottery, Outage, OwnerLimit, Policy};
+pub use profile::Profile;
 pub use random::{OsRandom, Random};
 pub use registry::{HandlerFactory, Registry};
 #[cfg(feature = "rt")]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::frame::MAX_ENTRIES;
-use crate::{Error, ErrorKind, Operation, Result};
+use crate::{Error, ErrorKind, Operation, Profile, Result};
 
 /// The longest grace after a change of id, and the life of the pointer that
 /// lets a logout by the old id end the session: 60 s.
@@ -143,6 +143,21 @@ impl Policy {
             return invalid("`gc_divisor` must be at least 1; set `gc_probability` to 0 instead");
         }
         Ok(())
+    }
+
+    /// Returns the defaults with the lifetimes of an assurance level.
+    ///
+    /// ```
+    /// use session_core::{Policy, Profile};
+    ///
+    /// let policy = Policy::of(Profile::Aal3);
+    /// assert_eq!(policy.idle.as_secs(), 15 * 60);
+    /// assert_eq!(policy.absolute.map(|absolute| absolute.as_secs()), Some(12 * 3600));
+    /// ```
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        let (idle, absolute) = profile.lifetimes();
+        Self { idle, absolute: Some(absolute), ..Self::default() }
     }
 
     /// Returns the interval between touches for a session with this idle lifetime.

@@ -71,12 +71,12 @@ impl Record {
         slots.filter_map(|slot| std::str::from_utf8(slot.name(&self.payload)).ok())
     }
 
-    fn serializer(&self, slot: &Slot) -> &str {
+    fn serializer(&self, slot: &Slot) -> &[u8] {
         self.table.serializer(slot, &self.payload)
     }
 
     fn decode(&self, slot: &Slot, serializers: &Serializers) -> Result<Value> {
-        serializers.reader(self.serializer(slot))?.decode(slot.value(&self.payload))
+        serializers.wrote(self.serializer(slot))?.decode(slot.value(&self.payload))
     }
 
     /// Copies an untouched value byte for byte, unless another serializer wrote
@@ -90,7 +90,7 @@ impl Record {
         let name = slot.name(&self.payload);
         let written_with = self.serializer(slot);
         let writer = serializers.writer();
-        if written_with != writer.name()
+        if written_with != writer.name().as_bytes()
             && let Ok(value) = self.decode(slot, serializers)
         {
             return to.entry(slot.space, name, 0, |out| writer.encode(&value, out));
@@ -221,7 +221,7 @@ impl Making<'_> {
             let before = out.len();
             writer.encode(&value, out)?;
             same = old.is_some_and(|(slot, base)| {
-                base.serializer(slot) == writer.name()
+                base.serializer(slot) == writer.name().as_bytes()
                     && slot.value(&base.payload) == &out[before..]
             });
             Ok(())
@@ -232,8 +232,11 @@ impl Making<'_> {
 
 /// Applies what was done to the session's settings. Returns whether it differs.
 fn apply_meta(meta: &mut Meta, changes: &Changes) -> bool {
-    let before = meta.clone();
     let new = &changes.meta;
+    if new.is_empty() {
+        return false;
+    }
+    let before = meta.clone();
     if let Some(owner) = &new.owner {
         meta.owner = owner.clone();
     }
@@ -259,6 +262,10 @@ impl View<'_> {
     }
 
     pub(crate) fn get(&self, space: Space, name: &str) -> Result<Option<Value>> {
+        if self.saving.is_none() && self.changes.is_empty() {
+            let Some(base) = self.base else { return Ok(None) };
+            return base.get(space, name, self.serializers);
+        }
         // What is about to be overwritten need not even be decodable.
         let hidden = self.layers().any(|changes| {
             changes.cleared() || changes.log(space, name).is_some_and(Log::overwrites)

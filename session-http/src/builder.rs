@@ -20,11 +20,7 @@ impl LayerBuilder {
     pub(crate) fn new(sessions: SessionManager) -> Self {
         Self(Settings {
             sessions,
-            cookies: Cookies {
-                config: CookieConfig::default(),
-                #[cfg(feature = "signed")]
-                keys: None,
-            },
+            cookies: Cookies::new(CookieConfig::default()),
             transports: vec![Transport::Cookie],
             save_rule: SaveRule::default(),
             error_response: Arc::new(default_response),
@@ -35,7 +31,7 @@ impl LayerBuilder {
 
     /// Sets the cookie's name and attributes.
     pub fn cookie(mut self, cookie: CookieConfig) -> Self {
-        self.0.cookies.config = cookie;
+        self.0.cookies.configure(cookie);
         self
     }
 

@@ -19,7 +19,7 @@ pin_project! {
         #[pin]
         inner: F,
         lazy: Option<LazySession>,
-        // Boxed, because most responses have nothing to wait for.
+        // Boxed, because few responses have to wait.
         saving: Option<Box<(Saving, Option<F::Output>)>>,
     }
 }
@@ -54,24 +54,32 @@ where
         let Some(lazy) = this.lazy else {
             return this.inner.poll(cx).map_ok(|response| response.map(SessionBody::plain));
         };
-        if this.saving.is_none() {
+        let Some(waiting) = this.saving else {
             let response = ready!(this.inner.poll(cx))?;
-            match begin(lazy, &response) {
-                Some(saving) => *this.saving = Some(Box::new((saving, Some(Ok(response))))),
-                None => return Poll::Ready(Ok(finish(lazy, response))),
-            }
-        }
-        let Some(waiting) = this.saving else { return Poll::Pending };
+            let Some(mut saving) = begin(lazy, &response) else {
+                return Poll::Ready(Ok(finish(lazy, response)));
+            };
+            return match saving.poll(cx) {
+                Poll::Ready(saved) => Poll::Ready(Ok(answer(lazy, saved, response))),
+                Poll::Pending => {
+                    *this.saving = Some(Box::new((saving, Some(Ok(response)))));
+                    Poll::Pending
+                }
+            };
+        };
         let (saving, response) = &mut **waiting;
-        let saved = ready!(match saving {
-            Saving::Session(work) => Pin::new(work).poll(cx),
-            Saving::Eager(work) => work.as_mut().poll(cx),
-        });
+        let saved = ready!(saving.poll(cx));
         let Some(response) = response.take() else { return Poll::Pending };
-        Poll::Ready(match saved {
-            Ok(()) => response.map(|response| finish(lazy, response)),
-            Err(err) => Ok(refuse(lazy, &err)),
-        })
+        Poll::Ready(response.map(|response| answer(lazy, saved, response)))
+    }
+}
+
+impl Saving {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match self {
+            Self::Session(work) => Pin::new(work).poll(cx),
+            Self::Eager(work) => work.as_mut().poll(cx),
+        }
     }
 }
 
@@ -93,6 +101,18 @@ fn begin<B>(lazy: &LazySession, response: &Response<B>) -> Option<Saving> {
             None => Ok(()),
         }
     })))
+}
+
+/// Sends the handler's response, if the session could be saved.
+fn answer<B>(
+    lazy: &LazySession,
+    saved: Result<()>,
+    response: Response<B>,
+) -> Response<SessionBody<B>> {
+    match saved {
+        Ok(()) => finish(lazy, response),
+        Err(err) => refuse(lazy, &err),
+    }
 }
 
 /// Sends the handler's response, with what the client has to be told.

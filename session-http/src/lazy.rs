@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{Extensions, HeaderValue, Request};
 use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Result};
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::Mutex;
 
 use crate::settings::Settings;
@@ -32,24 +33,20 @@ pub(crate) struct Lazy {
 /// The header fields of the transport that a request uses.
 struct Presented {
     transport: usize,
-    first: HeaderValue,
-    more: Vec<HeaderValue>,
+    fields: SmallVec<[HeaderValue; 1]>,
 }
 
 impl LazySession {
     pub(crate) fn of<B>(request: &Request<B>, settings: &Arc<Settings>) -> Self {
-        let presented = settings.transports.iter().enumerate().find_map(|(at, transport)| {
-            let headers = request.headers();
-            let name = transport.request_header();
-            let first = headers.get(name)?.clone();
+        let headers = request.headers();
+        let presented = settings.transports.iter().enumerate().find_map(|(transport, way)| {
+            let name = way.request_header();
+            let mut fields = smallvec![headers.get(name)?.clone()];
             // Few requests repeat any field.
-            let repeats = headers.len() > headers.keys_len();
-            let more = if repeats {
-                headers.get_all(name).iter().skip(1).cloned().collect()
-            } else {
-                Vec::new()
-            };
-            Some(Presented { transport: at, first, more })
+            if headers.len() > headers.keys_len() {
+                fields.extend(headers.get_all(name).iter().skip(1).cloned());
+            }
+            Some(Presented { transport, fields })
         });
         let path = &settings.cookies.config.path;
         Self(Arc::new(Lazy {
@@ -139,16 +136,8 @@ impl Lazy {
     }
 
     async fn load(&self, access: Access) -> Result<Session> {
-        let ids = match &self.presented {
-            None => Vec::new(),
-            Some(Presented { first, more, .. }) if more.is_empty() => {
-                self.transport().ids(std::slice::from_ref(first), &self.settings.cookies)
-            }
-            Some(Presented { first, more, .. }) => {
-                let fields: Vec<_> = std::iter::once(first).chain(more).cloned().collect();
-                self.transport().ids(&fields, &self.settings.cookies)
-            }
-        };
+        let fields = self.presented.as_ref().map_or(&[][..], |presented| &presented.fields);
+        let ids = self.transport().ids(fields, &self.settings.cookies);
         self.settings.sessions.load_any(&ids, access).await.map(Session)
     }
 }
@@ -170,51 +159,43 @@ fn is_https<B>(request: &Request<B>, trust_proxy: bool) -> bool {
     request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
 }
 
-/// The sessions of a request, in its extensions: one per layer that it passed,
-/// the first without an allocation of its own.
+/// The sessions of a request, in its extensions: one per layer that it passed.
 #[derive(Clone)]
-pub(crate) struct Installed {
-    first: LazySession,
-    more: Vec<LazySession>,
-}
+pub(crate) struct Installed(SmallVec<[LazySession; 1]>);
 
 impl Installed {
     /// Adds a session. `None` if an outer layer has put one of that name in: it
     /// does all the work.
     pub(crate) fn install(extensions: &mut Extensions, lazy: LazySession) -> Option<LazySession> {
         match extensions.get_mut::<Self>() {
-            Some(installed) => {
-                if installed.all().any(|known| known.name() == lazy.name()) {
+            Some(Self(installed)) => {
+                if installed.iter().any(|known| known.name() == lazy.name()) {
                     return None;
                 }
-                installed.more.push(lazy.clone());
+                installed.push(lazy.clone());
             }
             None => {
-                extensions.insert(Self { first: lazy.clone(), more: Vec::new() });
+                extensions.insert(Self(smallvec![lazy.clone()]));
             }
         }
         Some(lazy)
     }
 
-    fn all(&self) -> impl Iterator<Item = &LazySession> {
-        std::iter::once(&self.first).chain(&self.more)
-    }
-
     /// Finds the session of a name, or the only one.
     pub(crate) fn find(extensions: &Extensions, name: Option<&str>) -> Result<LazySession> {
         let missing = |message| Error::new(ErrorKind::InvalidConfig, Operation::Read, message);
-        let Some(installed) = extensions.get::<Self>() else {
+        let Some(Self(installed)) = extensions.get::<Self>() else {
             let message = "the request did not pass a SessionLayer; add one to the router";
             return Err(missing(message.to_owned()));
         };
-        let known = || installed.all().map(LazySession::name).collect::<Vec<_>>().join("`, `");
-        match name {
-            Some(name) => {
-                let found = installed.all().find(|lazy| lazy.name() == name).cloned();
+        let known = || installed.iter().map(LazySession::name).collect::<Vec<_>>().join("`, `");
+        match (name, &installed[..]) {
+            (Some(name), _) => {
+                let found = installed.iter().find(|lazy| lazy.name() == name).cloned();
                 found.ok_or_else(|| missing(format!("no session `{name}`; there is `{}`", known())))
             }
-            None if installed.more.is_empty() => Ok(installed.first.clone()),
-            None => Err(missing(format!(
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => Err(missing(format!(
                 "the request has several sessions, `{}`; ask for one by name",
                 known()
             ))),

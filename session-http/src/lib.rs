@@ -36,5 +36,7 @@ pub use save::SaveRule;
 pub use session::Session;
 /// The session system underneath.
 pub use session_core;
-pub use session_core::{Error as SessionError, ErrorKind, Key, Policy, Registry, SessionManager};
+pub use session_core::{
+    Error as SessionError, ErrorKind, Key, Policy, Profile, Registry, SessionManager,
+};
 pub use transport::Transport;

@@ -23,6 +23,12 @@ pub fn registry() -> Registry {
     let registry = registry
         .with_absent("mongodb", "enable the feature `mongo` of session-http")
         .with_absent("mongodb+srv", "enable the feature `mongo-dns` of session-http");
+    #[cfg(feature = "mysql")]
+    let registry = registry.with(session_mysql::MysqlFactory::new());
+    #[cfg(not(feature = "mysql"))]
+    let registry = registry
+        .with_absent("mysql", "enable the feature `mysql` of session-http")
+        .with_absent("mariadb", "enable the feature `mysql` of session-http");
     registry
 }
 
@@ -59,6 +65,8 @@ mod tests {
             ("file", cfg!(feature = "file")),
             ("redis", cfg!(feature = "redis")),
             ("rediss+cluster", cfg!(feature = "redis")),
+            ("mysql", cfg!(feature = "mysql")),
+            ("mariadb", cfg!(feature = "mysql")),
             ("mongodb", cfg!(feature = "mongo")),
             ("mongodb+srv", cfg!(feature = "mongo")),
         ] {

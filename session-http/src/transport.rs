@@ -3,8 +3,12 @@
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use session_core::{CookieAction, SessionId};
+use smallvec::SmallVec;
 
 use crate::cookie::Cookies;
+
+/// The ids in a request: mostly one.
+pub(crate) type Ids = SmallVec<[SessionId; 1]>;
 
 /// How the id travels. Several may stand side by side: the first that a
 /// request uses counts, and answers.
@@ -32,7 +36,7 @@ impl Transport {
     }
 
     /// Returns the ids in a request's header fields.
-    pub(crate) fn ids(&self, fields: &[HeaderValue], cookies: &Cookies) -> Vec<SessionId> {
+    pub(crate) fn ids(&self, fields: &[HeaderValue], cookies: &Cookies) -> Ids {
         match self {
             Self::Cookie => cookies.ids(fields),
             Self::Header(_) => one_id(fields, |field| Some(field)),
@@ -66,11 +70,8 @@ impl Transport {
 }
 
 /// Reads the id from the only field there may be.
-fn one_id(
-    fields: &[HeaderValue],
-    extract: impl for<'a> Fn(&'a str) -> Option<&'a str>,
-) -> Vec<SessionId> {
-    let [field] = fields else { return Vec::new() };
+fn one_id(fields: &[HeaderValue], extract: impl for<'a> Fn(&'a str) -> Option<&'a str>) -> Ids {
+    let [field] = fields else { return Ids::new() };
     let text = field.to_str().ok().and_then(extract);
     text.and_then(|text| SessionId::parse(text).ok()).into_iter().collect()
 }

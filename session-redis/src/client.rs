@@ -373,7 +373,7 @@ impl Call<'_> {
             Failure::new(
                 ErrorKind::Unavailable,
                 Next::GiveUp,
-                "no connection to the server could be made in time; check host, port and network",
+                "no connection to the server could be made in time; check host and port, the network, and TLS",
             )
         })
     }

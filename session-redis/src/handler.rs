@@ -51,7 +51,7 @@ pub struct RedisHandler {
 
 /// What clones share.
 pub(crate) struct Store {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) keys: Keys,
     pub(crate) scripts: Scripts,
     pub(crate) clock: Arc<dyn Clock>,
@@ -117,18 +117,6 @@ impl RedisHandler {
         Self::of(client, keys, &config)
     }
 
-    /// Sets the clock of what is reported: the age of sessions, and what is left
-    /// of them. The server's clock decides when they end.
-    ///
-    /// # Panics
-    ///
-    /// If the handler was cloned before.
-    #[must_use]
-    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        Arc::get_mut(&mut self.store).expect("the handler has no clones yet").clock = clock;
-        self
-    }
-
     fn of(client: Client, keys: Keys, config: &RedisConfig) -> Result<Self> {
         let mut seed = [0; 8];
         OsRandom.fill(&mut seed)?;
@@ -136,7 +124,7 @@ impl RedisHandler {
         info.expires_natively = true;
         info.max_payload = Some(config.max_record_bytes);
         let store = Store {
-            client,
+            client: Arc::new(client),
             keys,
             scripts: Scripts::new(),
             clock: Arc::new(SystemClock),
@@ -146,6 +134,24 @@ impl RedisHandler {
             no_ifeq: AtomicBool::new(false),
         };
         Ok(Self { store: Arc::new(store) })
+    }
+
+    /// Sets the clock by which ages and idle times are told and remaining ones
+    /// reckoned. It decides about no lifetime: the server's clock does. Clones
+    /// keep theirs.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        let store = Store {
+            client: Arc::clone(&self.store.client),
+            keys: self.store.keys.clone(),
+            scripts: Scripts::new(),
+            clock,
+            max_record_bytes: self.store.max_record_bytes,
+            info: self.store.info.clone(),
+            next_version: AtomicU64::new(self.store.draw_version().rotate_left(32)),
+            no_ifeq: AtomicBool::new(!self.store.has_ifeq()),
+        };
+        Self { store: Arc::new(store) }
     }
 
     /// Looks at the server's settings and says what endangers sessions there:

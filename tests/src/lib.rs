@@ -4,14 +4,21 @@
 
 mod browser;
 mod client;
+pub mod files;
+pub mod history;
 mod jar;
+pub mod mutants;
 mod process;
 pub mod proxy;
 mod reply;
 pub mod servers;
+pub mod simulation;
+mod webdriver;
+pub mod workload;
 
 pub use browser::Browser;
 pub use client::Client;
 pub use jar::{Jar, Place, Taken};
 pub use process::Probe;
 pub use reply::Reply;
+pub use webdriver::Chromium;

@@ -61,6 +61,12 @@ impl Probe {
         self.address
     }
 
+    /// Returns the id of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without a warning, as `kill -9` does.
     pub fn kill(&mut self) {
         // It may have ended by itself.

@@ -30,6 +30,8 @@ mod write;
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use self::read::Input;
 pub(crate) use self::write::{Builder, pointer};
 use crate::changes::Space;
@@ -98,6 +100,9 @@ impl Slot {
     }
 }
 
+/// The entries of a table. Most sessions have few keys.
+pub(crate) type Slots = SmallVec<[Slot; 4]>;
+
 /// A payload taken apart, without any value decoded.
 #[derive(Debug)]
 pub(crate) enum Frame {
@@ -112,15 +117,15 @@ pub(crate) struct Table {
     /// Where the names of the serializers begin.
     serializers_at: u32,
     /// Sorted by space and name, without duplicates.
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Slots,
 }
 
 impl Table {
     /// Returns the name of the serializer that wrote a value.
-    pub(crate) fn serializer<'a>(&self, slot: &Slot, payload: &'a [u8]) -> &'a str {
+    pub(crate) fn serializer<'a>(&self, slot: &Slot, payload: &'a [u8]) -> &'a [u8] {
         let mut names = Input { bytes: payload, at: self.serializers_at as usize };
         // The names were read once when the frame was parsed, so they are all there.
-        let mut names = std::iter::repeat_with(|| names.text().unwrap_or_default());
+        let mut names = std::iter::repeat_with(|| names.short().unwrap_or_default());
         names.nth(slot.serializer.into()).unwrap_or_default()
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    FLASH, Frame, KEY_LEN, MAGIC, MAX_ENTRIES, MAX_NAME, Meta, Pointer, Slot, Table, VERSION, flag,
+    FLASH, Frame, KEY_LEN, MAGIC, MAX_ENTRIES, MAX_NAME, Meta, Pointer, Slot, Slots, Table,
+    VERSION, flag,
 };
 use crate::changes::Space;
 use crate::policy::MAX_BYTES;
@@ -99,9 +100,14 @@ impl<'a> Input<'a> {
         if flag == 0 { Ok(None) } else { self.timestamp().map(Some) }
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str> {
+    /// Reads what has its length in one byte before it.
+    pub(super) fn short(&mut self) -> Result<&'a [u8]> {
         let len = usize::from(self.byte()?);
-        let text = std::str::from_utf8(self.take(len)?);
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Result<&'a str> {
+        let text = std::str::from_utf8(self.short()?);
         text.map_err(|_| corrupt("a text in the record is not UTF-8"))
     }
 
@@ -120,14 +126,14 @@ impl<'a> Input<'a> {
         Ok((at, count))
     }
 
-    fn slots(&mut self, serializers: usize) -> Result<Vec<Slot>> {
+    fn slots(&mut self, serializers: usize) -> Result<Slots> {
         let count = self.len()?;
         // An entry takes three bytes at least, so a count that lies is found out
         // before anything is allocated for it.
         if count > MAX_ENTRIES || count > self.bytes.len() / 3 {
             return Err(corrupt("the record claims more keys than it has room for"));
         }
-        let mut slots: Vec<Slot> = Vec::with_capacity(count);
+        let mut slots = Slots::with_capacity(count);
         for _ in 0..count {
             let slot = self.slot(serializers)?;
             if let Some(last) = slots.last() {

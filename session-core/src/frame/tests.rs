@@ -32,7 +32,7 @@ fn built() -> (Bytes, Table) {
         }
     };
     builder.entry(Space::User, b"a", 0, put(b"one")).unwrap();
-    let old = builder.serializer("old").unwrap();
+    let old = builder.serializer(b"old").unwrap();
     builder.entry(Space::User, b"b", old, put(b"")).unwrap();
     builder.entry(Space::Flash, b"a", 0, put(b"two")).unwrap();
     builder.finish(meta(), &KEY).unwrap()
@@ -51,9 +51,9 @@ fn what_was_put_together_comes_apart_the_same() {
             (slot.space, slot.name(&payload), serializer, slot.value(&payload))
         })
         .collect();
-    assert_eq!(parts[0], (Space::User, &b"a"[..], "w", &b"one"[..]));
-    assert_eq!(parts[1], (Space::User, &b"b"[..], "old", &b""[..]));
-    assert_eq!(parts[2], (Space::Flash, &b"a"[..], "w", &b"two"[..]));
+    assert_eq!(parts[0], (Space::User, &b"a"[..], &b"w"[..], &b"one"[..]));
+    assert_eq!(parts[1], (Space::User, &b"b"[..], &b"old"[..], &b""[..]));
+    assert_eq!(parts[2], (Space::Flash, &b"a"[..], &b"w"[..], &b"two"[..]));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Puts payloads together.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
-use super::{FLASH, KEY_LEN, MAGIC, MAX_NAME, Meta, Pointer, Slot, Table, VERSION, flag};
+use super::{FLASH, KEY_LEN, MAGIC, MAX_NAME, Meta, Pointer, Slot, Slots, Table, VERSION, flag};
 use crate::changes::Space;
 use crate::{Error, ErrorKind, Operation, Result, SessionKey, Timestamp};
 
@@ -18,13 +19,13 @@ pub(crate) fn pointer(key: &SessionKey, created: Timestamp, pointer: &Pointer) -
 /// Puts a session's payload together, entry by entry, in the order of the table.
 #[derive(Debug)]
 pub(crate) struct Builder<'a> {
-    table: Vec<u8>,
+    table: SmallVec<[u8; 128]>,
     values: Vec<u8>,
     /// As they will be, but for where table and values begin.
-    slots: Vec<Slot>,
-    writer: &'a str,
+    slots: Slots,
+    writer: &'a [u8],
     /// Others that wrote values which stay as they are.
-    others: Vec<&'a str>,
+    others: Vec<&'a [u8]>,
     max_bytes: usize,
 }
 
@@ -32,16 +33,16 @@ impl<'a> Builder<'a> {
     /// Begins a payload that has about the size of `like`.
     pub(crate) fn new(writer: &'a str, max_bytes: usize, like: usize) -> Self {
         Self {
-            table: Vec::with_capacity(64),
+            table: SmallVec::new(),
             values: Vec::with_capacity(like + 64),
-            slots: Vec::new(),
-            writer,
+            slots: Slots::new(),
+            writer: writer.as_bytes(),
             others: Vec::new(),
             max_bytes,
         }
     }
 
-    pub(crate) const fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         self.slots.len()
     }
 
@@ -82,7 +83,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Returns the number by which entries name a serializer.
-    pub(crate) fn serializer(&mut self, name: &'a str) -> Result<u8> {
+    pub(crate) fn serializer(&mut self, name: &'a [u8]) -> Result<u8> {
         if name == self.writer {
             return Ok(0);
         }
@@ -119,12 +120,12 @@ impl<'a> Builder<'a> {
             put_timestamp(&mut out, moment);
         }
         if let Some(owner) = &meta.owner {
-            put_text(&mut out, owner.as_str());
+            put_short(&mut out, owner.as_str().as_bytes());
         }
         put_len(&mut out, 1 + self.others.len());
         let serializers_at = out.len() as u32;
-        put_text(&mut out, self.writer);
-        self.others.iter().for_each(|name| put_text(&mut out, name));
+        put_short(&mut out, self.writer);
+        self.others.iter().for_each(|name| put_short(&mut out, name));
         put_len(&mut out, self.slots.len());
         let table_at = out.len() as u32;
         out.extend_from_slice(&self.table);
@@ -155,19 +156,19 @@ fn put_timestamp(out: &mut Vec<u8>, moment: Timestamp) {
     out.extend_from_slice(&moment.as_millis().to_le_bytes());
 }
 
-/// Writes a text of at most 255 bytes; owners and serializers have no longer ones.
-fn put_text(out: &mut Vec<u8>, text: &str) {
+/// Writes at most 255 bytes; owners and serializers have no longer names.
+fn put_short(out: &mut Vec<u8>, text: &[u8]) {
     let len = u8::try_from(text.len()).unwrap_or(u8::MAX);
     out.push(len);
-    out.extend_from_slice(&text.as_bytes()[..usize::from(len)]);
+    out.extend_from_slice(&text[..usize::from(len)]);
 }
 
-fn put_len(out: &mut Vec<u8>, mut len: usize) {
+fn put_len(out: &mut impl Extend<u8>, mut len: usize) {
     while len >= 0x80 {
-        out.push((len & 0x7f) as u8 | 0x80);
+        out.extend([(len & 0x7f) as u8 | 0x80]);
         len >>= 7;
     }
-    out.push(len as u8);
+    out.extend([len as u8]);
 }
 
 fn too_large(message: &'static str) -> Error {

@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::Core;
 use crate::{
-    BoxFuture, Error, ErrorKind, Event, Operation, Result, Runtime, SessionKey, Stored, Version,
-    WriteMode, WriteOptions,
+    BoxFuture, Error, ErrorKind, Event, Operation, Result, SessionKey, Stored, Version, WriteMode,
+    WriteOptions,
 };
 
 impl Core {
@@ -49,7 +49,7 @@ impl Core {
     pub(crate) async fn call<T>(
         &self,
         operation: Operation,
-        call: impl Future<Output = Result<T>>,
+        call: impl Future<Output = Result<T>> + Unpin,
         size: impl FnOnce(&T) -> usize,
     ) -> Result<T> {
         let started = self.observer.as_ref().map(|_| Instant::now());
@@ -67,40 +67,40 @@ impl Core {
     }
 
     /// Waits for a future at most so long, if there is a runtime to tell the time.
-    pub(crate) async fn within<T>(
+    pub(crate) const fn within<F>(
         &self,
         operation: Operation,
         limit: Duration,
-        future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let Some(runtime) = &self.runtime else { return future.await };
-        let future = std::pin::pin!(future);
-        Within { future, limit, runtime: &**runtime, sleep: None }.await.unwrap_or_else(|| {
-            let message = format!("no answer within {limit:?}");
-            Err(Error::new(ErrorKind::Timeout, operation, message)
-                .with_backend(self.handler.info().name))
-        })
+        future: F,
+    ) -> Within<'_, F> {
+        Within { core: self, operation, limit, future, sleep: None }
     }
 }
 
 /// A future with a time limit, whose timer is only made when the future is not
-/// ready at once. `None` if the time is over.
-struct Within<'a, F> {
-    future: Pin<&'a mut F>,
+/// ready at once.
+pub(crate) struct Within<'a, F> {
+    core: &'a Core,
+    operation: Operation,
     limit: Duration,
-    runtime: &'a dyn Runtime,
+    future: F,
     sleep: Option<BoxFuture<()>>,
 }
 
-impl<F: Future> Future for Within<'_, F> {
-    type Output = Option<F::Output>;
+impl<T, F: Future<Output = Result<T>> + Unpin> Future for Within<'_, F> {
+    type Output = Result<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let Self { core, operation, limit, ref mut future, ref mut sleep } = *self;
+        if let Poll::Ready(output) = Pin::new(future).poll(cx) {
+            return Poll::Ready(output);
         }
-        let Self { limit, runtime, .. } = *self;
-        let sleep = self.sleep.get_or_insert_with(|| runtime.sleep(limit));
-        sleep.as_mut().poll(cx).map(|()| None)
+        let Some(runtime) = &core.runtime else { return Poll::Pending };
+        let sleep = sleep.get_or_insert_with(|| runtime.sleep(limit));
+        sleep.as_mut().poll(cx).map(|()| {
+            let message = format!("no answer within {limit:?}");
+            Err(Error::new(ErrorKind::Timeout, operation, message)
+                .with_backend(core.handler.info().name))
+        })
     }
 }

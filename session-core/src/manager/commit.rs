@@ -27,6 +27,16 @@ pub(super) struct Work {
     pub(super) in_doubt: bool,
 }
 
+impl Work {
+    /// How a save ends for which no lifetime is left: as it was asked to, or too
+    /// late, if the session's own time ran out while the request was at work.
+    pub(super) fn ended(&self) -> Result<Saved, Failure> {
+        let meta = &self.changes.meta;
+        let asked = meta.idle.is_some() || meta.absolute.is_some();
+        if asked { Ok(Saved::Ended) } else { Err(Failure::Gone) }
+    }
+}
+
 /// What one save begins with.
 struct Job {
     current: Option<Arc<Current>>,
@@ -84,7 +94,7 @@ impl Session {
         let Job { current, work, regenerate, .. } = &job;
         let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
-            None => rare(core.create(work)).await,
+            None => core.create(work).await,
             Some(current) if *regenerate => rare(core.regenerate(current, work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
             Some(current) => core.change(current, work).await,
@@ -331,7 +341,7 @@ impl Core {
             if options.lifetime().is_zero() {
                 let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
                 rare(self.end(&doomed)).await?;
-                return Ok(Saved::Ended);
+                return work.ended();
             }
             if self.policy.per_owner.is_some() {
                 rare(self.refuse_excess(work, draft.meta(), &base.key)).await?;
@@ -359,7 +369,7 @@ impl Core {
 
     /// Waits behind the other savers of the session in this process.
     pub(super) async fn stand_in_line(&self, key: &SessionKey) -> Result<super::contention::Turn> {
-        let turn = async { Ok(self.contention.turn(key).await) };
+        let turn = rare(async { Ok(self.contention.turn(key).await) });
         self.within(Operation::Write, self.policy.contention_wait, turn).await.map_err(|_| {
             let message = "too many requests change the session at once; try again";
             Error::new(ErrorKind::Conflict, Operation::Write, message)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Core;
 use crate::frame::{Frame, Pointer};
 use crate::record::Record;
-use crate::session::state::{Current, ReadOnly, State};
+use crate::session::state::{Current, Opened, ReadOnly};
 use crate::{
     Damage, Error, ErrorKind, Event, Outage, Result, Session, SessionId, SessionKey, Status,
     Stored, Timestamp,
@@ -47,54 +47,69 @@ impl Core {
         ids: &[SessionId],
         access: Access,
     ) -> Result<Session> {
-        let state = if self.policy.exclusive.is_some() && access == Access::ReadWrite {
+        let opened = if self.policy.exclusive.is_some() && access == Access::ReadWrite {
             // A caller who goes away must not leave a lock behind.
             let (core, ids) = (Arc::clone(self), ids.to_vec());
-            self.shield(Box::pin(async move { core.load_state(&ids, access).await })).await?
+            self.shield(Box::pin(async move { core.open(&ids, access).await })).await?
         } else {
-            self.load_state(ids, access).await?
+            self.open(ids, access).await?
         };
-        self.observe(&Event::Loaded(state.status));
-        Ok(Session::from_state(Arc::clone(self), state))
+        self.observe(&Event::Loaded(opened.status));
+        Ok(Session::new(Arc::clone(self), opened, !ids.is_empty()))
     }
 
-    async fn load_state(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<State> {
-        let mut state = State::new(Status::New, !ids.is_empty());
+    async fn open(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<Opened> {
+        let mut opened = match ids {
+            [] => Opened::nothing(Status::New),
+            [id] => self.claim(id, access).await?,
+            ids => rare(self.agree(ids, access)).await?,
+        };
+        if access == Access::ReadOnly && opened.read_only.is_none() {
+            opened.read_only = Some(ReadOnly::Asked);
+        }
+        Ok(opened)
+    }
+
+    /// Finds the one session that several ids lead to.
+    async fn agree(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<Opened> {
+        let mut opened = Opened::nothing(Status::New);
         for (at, id) in ids.iter().enumerate().take(MAX_CANDIDATES) {
             if ids[..at].contains(id) {
                 continue;
             }
-            let next = match self.candidate(id, access).await {
-                Ok(next) => next,
-                Err(err) => self.degrade(err, id)?,
-            };
-            match (&state.current, &next.current) {
+            let next = self.claim(id, access).await?;
+            match (&opened.current, &next.current) {
                 // The same session, by its old id and by its new one.
                 (Some(known), Some(same)) if known.key == same.key => {
-                    state = if next.read_only.is_none() { next } else { state };
+                    opened = if next.read_only.is_none() { next } else { opened };
                 }
                 (Some(_), Some(_)) => {
                     // Two sessions claim the client: believing the first would let
                     // whoever can plant a cookie choose.
                     self.observe(&Event::Ambiguous);
-                    return Ok(State::new(Status::Unknown, true));
+                    return Ok(Opened::nothing(Status::Unknown));
                 }
-                (None, found) if found.is_some() || state.endable.is_none() => state = next,
+                (None, found) if found.is_some() || opened.endable.is_none() => opened = next,
                 _ => {}
             }
         }
-        if access == Access::ReadOnly && state.read_only.is_none() {
-            state.read_only = Some(ReadOnly::Asked);
+        Ok(opened)
+    }
+
+    /// Follows one id, as far as the store answers.
+    async fn claim(self: &Arc<Self>, id: &SessionId, access: Access) -> Result<Opened> {
+        match self.candidate(id, access).await {
+            Ok(opened) => Ok(opened),
+            Err(err) => self.degrade(err, id),
         }
-        Ok(state)
     }
 
     /// Looks one id up, under its lock if sessions are exclusive.
-    async fn candidate(self: &Arc<Self>, id: &SessionId, access: Access) -> Result<State> {
+    async fn candidate(self: &Arc<Self>, id: &SessionId, access: Access) -> Result<Opened> {
         let key = SessionKey::of(id);
         let mut lock = match &self.policy.exclusive {
             Some(exclusive) if access == Access::ReadWrite => {
-                Some(rare(self.lock(&key, exclusive)).await?)
+                Some(Box::new(rare(self.lock(&key, exclusive)).await?))
             }
             _ => None,
         };
@@ -109,10 +124,8 @@ impl Core {
                 if let Some(stale) = &self.stale {
                     stale.remember(&current, self.now());
                 }
-                let mut state = State::new(Status::Loaded, true);
-                state.current = Some(current);
-                state.lock = lock;
-                Ok(state)
+                let nothing = Opened::nothing(Status::Loaded);
+                Ok(Opened { current: Some(current), lock, ..nothing })
             }
             Found::Pointer(pointer) => {
                 self.unremember(&key);
@@ -120,36 +133,36 @@ impl Core {
             }
             Found::Expired => {
                 self.found_dead(&key);
-                Ok(State::new(Status::Expired, true))
+                Ok(Opened::nothing(Status::Expired))
             }
             Found::Nothing => {
                 self.found_dead(&key);
-                Ok(State::new(Status::Unknown, true))
+                Ok(Opened::nothing(Status::Unknown))
             }
         }
     }
 
     /// What an old id gives: within the grace the data of the new one, to read;
     /// and in any case the right to end it.
-    async fn moved(&self, id: &SessionId, mut pointer: Pointer) -> Result<State> {
-        let mut state = State::new(Status::Unknown, true);
-        state.endable = Some(pointer.target);
+    async fn moved(&self, id: &SessionId, mut pointer: Pointer) -> Result<Opened> {
+        let mut opened = Opened::nothing(Status::Unknown);
+        opened.endable = Some(pointer.target);
         for _ in 0..MAX_HOPS {
             if self.now() >= pointer.readable_until {
                 break;
             }
             match self.find(id, &pointer.target).await? {
                 Found::Live(current) => {
-                    state.status = Status::Loaded;
-                    state.current = Some(current);
-                    state.read_only = Some(ReadOnly::Moved);
+                    opened.status = Status::Loaded;
+                    opened.current = Some(current);
+                    opened.read_only = Some(ReadOnly::Moved);
                     break;
                 }
                 Found::Pointer(next) => pointer = next,
                 Found::Expired | Found::Nothing => break,
             }
         }
-        Ok(state)
+        Ok(opened)
     }
 
     /// Reads a session again, by the id it was loaded with. `None` if it is over or moved.
@@ -197,9 +210,9 @@ impl Core {
     }
 
     /// What to do when the store cannot be read.
-    fn degrade(&self, err: Error, id: &SessionId) -> Result<State> {
+    fn degrade(&self, err: Error, id: &SessionId) -> Result<Opened> {
         if err.kind() == ErrorKind::Corrupt {
-            return self.damaged(err).map(|_| State::new(Status::Unknown, true));
+            return self.damaged(err).map(|_| Opened::nothing(Status::Unknown));
         }
         if !err.kind().is_outage() {
             return Err(err);
@@ -215,11 +228,9 @@ impl Core {
             _ => return Err(err),
         };
         self.observe(&Event::Degraded(&err));
-        let mut state = State::new(Status::Degraded, true);
-        state.current = current;
-        state.endable = Some(SessionKey::of(id));
-        state.read_only = Some(ReadOnly::Degraded);
-        Ok(state)
+        let endable = Some(SessionKey::of(id));
+        let read_only = Some(ReadOnly::Degraded);
+        Ok(Opened { current, endable, read_only, ..Opened::nothing(Status::Degraded) })
     }
 }
 

@@ -23,7 +23,7 @@ pub use self::load::Access;
 pub use self::shield::Shielded;
 use self::stale::StaleCache;
 use self::watch::Watchers;
-use crate::session::state::State;
+use crate::session::state::Opened;
 use crate::{
     BoxFuture, Clock, Error, Event, GcReport, GcRequest, Observer, Policy, Random, Result, Runtime,
     Serializers, Session, SessionHandler, SessionId, Status, Timestamp,
@@ -76,7 +76,7 @@ impl SessionManager {
     /// nothing is stored until it is saved with something in it.
     #[must_use]
     pub fn create(&self) -> Session {
-        Session::from_state(Arc::clone(&self.0), State::new(Status::New, false))
+        Session::new(Arc::clone(&self.0), Opened::nothing(Status::New), false)
     }
 
     /// Returns the policy.

@@ -37,7 +37,7 @@ impl Core {
         let mut old = Arc::clone(current);
         let Some(mut new) = self.insert(&old, work).await? else {
             self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
-            return Ok(Saved::Ended);
+            return work.ended();
         };
         let mut conflicts = 0;
         let mut turn = None;

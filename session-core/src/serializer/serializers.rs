@@ -160,6 +160,15 @@ impl Serializers {
         std::iter::once(writer).chain(readers.filter(move |name| *name != writer))
     }
 
+    /// Returns the serializer that wrote a value, by the name in the record.
+    pub(crate) fn wrote(&self, name: &[u8]) -> Result<&dyn Serializer> {
+        if name == self.writer.name().as_bytes() {
+            return Ok(&*self.writer);
+        }
+        // Names were checked to be UTF-8 when the frame was parsed.
+        self.reader(std::str::from_utf8(name).unwrap_or_default())
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<dyn Serializer>> {
         std::iter::once(&self.writer).chain(&self.readers).find(|reader| reader.name() == name)
     }

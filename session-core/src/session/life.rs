@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::state::{ReadOnly, State, idle};
+use super::state::{Current, ReadOnly, State, idle};
 use super::{CookieAction, Session};
 use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
 
@@ -171,7 +171,7 @@ impl Session {
     }
 
     /// Extends the lifetime now, without regard to the touch interval. Returns
-    /// `false` if the session is not stored.
+    /// `false` if the session is not stored, or its time is over.
     ///
     /// # Errors
     ///
@@ -180,8 +180,12 @@ impl Session {
     pub async fn refresh(&self) -> Result<bool> {
         let (key, idle) = {
             let state = self.state();
+            // The store was told what was left, and may be a little late.
+            let over = |current: &Current| {
+                current.record.meta().absolute.is_some_and(|end| end <= self.0.core.now())
+            };
             match &state.current {
-                Some(current) if state.read_only.is_none() => {
+                Some(current) if state.read_only.is_none() && !over(current) => {
                     (current.key, idle(current.record.meta(), &self.0.core.policy))
                 }
                 _ => return Ok(false),

@@ -15,7 +15,7 @@ pub use self::life::Save;
 pub use self::status::Status;
 use crate::manager::Core;
 use crate::{Result, SessionId};
-use state::State;
+use state::{Opened, State};
 
 /// One visitor's session, loaded.
 ///
@@ -55,9 +55,11 @@ pub(crate) struct Inner {
 }
 
 impl Session {
-    pub(crate) fn from_state(core: Arc<Core>, state: State) -> Self {
-        let saving = tokio::sync::Mutex::new(());
-        Self(Arc::new(Inner { core, state: Mutex::new(state), saving }))
+    /// `presented` says whether the client sent a well-formed id.
+    pub(crate) fn new(core: Arc<Core>, opened: Opened, presented: bool) -> Self {
+        let state = Mutex::new(State::new(opened, presented));
+        let saving = tokio::sync::Mutex::const_new(());
+        Self(Arc::new(Inner { core, state, saving }))
     }
 
     /// Locks the state. No user code runs under the lock, so a poisoned one is sound.

@@ -42,10 +42,28 @@ pub(crate) struct State {
     pub(crate) read_only: Option<ReadOnly>,
     /// Whether the response headers are settled, so that no new id reaches the client.
     pub(crate) sealed: bool,
-    pub(crate) lock: Option<HeldLock>,
+    pub(crate) lock: Option<Box<HeldLock>>,
     /// Hears of the session's end, from the first time that somebody asks.
     pub(crate) end: Option<watch::Receiver<bool>>,
     pub(crate) cookie: CookieAction,
+}
+
+/// What loading found: all that a session handle begins with.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) status: Status,
+    pub(crate) current: Option<Arc<Current>>,
+    pub(crate) endable: Option<SessionKey>,
+    pub(crate) read_only: Option<ReadOnly>,
+    /// Boxed, because few sessions are exclusive.
+    pub(crate) lock: Option<Box<HeldLock>>,
+}
+
+impl Opened {
+    /// Finds no session.
+    pub(crate) const fn nothing(status: Status) -> Self {
+        Self { status, current: None, endable: None, read_only: None, lock: None }
+    }
 }
 
 /// What is being saved at this moment.
@@ -106,22 +124,23 @@ impl ReadOnly {
 }
 
 impl State {
-    /// A session that no store knows yet.
-    pub(crate) fn new(status: Status, presented: bool) -> Self {
+    /// Begins with what loading found, when nothing is changed yet.
+    pub(crate) fn new(opened: Opened, presented: bool) -> Self {
+        let Opened { status, current, endable, read_only, lock } = opened;
         Self {
             status,
             presented,
-            current: None,
-            endable: None,
+            current,
+            endable,
             saving: None,
             changes: Changes::default(),
             regenerate: false,
             in_doubt: false,
             life: 0,
             doomed: Vec::new(),
-            read_only: None,
+            read_only,
             sealed: false,
-            lock: None,
+            lock,
             end: None,
             cookie: CookieAction::Keep,
         }
@@ -188,7 +207,7 @@ impl State {
     }
 
     /// Takes a lock that is of no more use.
-    pub(crate) fn spent_lock(&mut self) -> Option<HeldLock> {
+    pub(crate) fn spent_lock(&mut self) -> Option<Box<HeldLock>> {
         if self.sealed || self.fence().is_none() { self.lock.take() } else { None }
     }
 

@@ -4,6 +4,7 @@ use http::HeaderValue;
 use session_core::SessionId;
 
 use super::Cookies;
+use crate::transport::Ids;
 
 /// The most bytes of `Cookie` fields that are looked at: 16 KiB, twice what
 /// common servers take.
@@ -20,8 +21,8 @@ impl Cookies {
     /// Names are compared byte for byte and never decoded, so that
     /// `%5f%5fHost-sid` is another cookie. Other cookies, however malformed, do
     /// not matter.
-    pub(crate) fn ids(&self, fields: &[HeaderValue]) -> Vec<SessionId> {
-        let mut ids = Vec::new();
+    pub(crate) fn ids(&self, fields: &[HeaderValue]) -> Ids {
+        let mut ids = Ids::new();
         let mut bytes = 0;
         let pairs = fields
             .iter()
@@ -45,16 +46,16 @@ impl Cookies {
 
     /// Returns the value of a pair under our name. Blanks around name and value
     /// do not count (RFC 6265bis, 5.7).
-    fn value<'a>(&self, pair: &'a [u8]) -> Option<&'a str> {
+    fn value<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
         let rest = pair.trim_ascii_start().strip_prefix(self.config.name.as_bytes())?;
         let value = rest.trim_ascii_start().strip_prefix(b"=")?;
-        std::str::from_utf8(value.trim_ascii()).ok()
+        Some(value.trim_ascii())
     }
 
-    fn id(&self, value: &str) -> Option<SessionId> {
+    fn id(&self, value: &[u8]) -> Option<SessionId> {
         #[cfg(feature = "signed")]
         if let Some(keys) = &self.keys {
-            return keys.open(&self.config.name, value);
+            return keys.open(&self.config.name, std::str::from_utf8(value).ok()?);
         }
         SessionId::parse(value).ok()
     }
@@ -80,11 +81,7 @@ mod tests {
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn cookies() -> Cookies {
-        Cookies {
-            config: CookieConfig::new("sid"),
-            #[cfg(feature = "signed")]
-            keys: None,
-        }
+        Cookies::new(CookieConfig::new("sid"))
     }
 
     fn ids(fields: &[&[u8]]) -> Vec<String> {

@@ -120,4 +120,51 @@ mod tests {
         assert!(KeyRing::new(Vec::<Vec<u8>>::new()).is_err());
         assert_eq!(format!("{:?}", KeyRing::new([key(1)]).unwrap()), "KeyRing(1 keys)");
     }
+
+    #[test]
+    fn keys_are_wiped_by_their_type() {
+        const fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let ring = KeyRing::new([key(1)]).unwrap();
+        ring.0.iter().for_each(wiped);
+        wiped(&ring.seal("sid", &SessionId::generate(&OsRandom).unwrap()));
+    }
+
+    /// Welch's t of two kinds of wrong signatures, one wrong in its first byte and
+    /// one in its last, measured in turns. Beyond 4.5 the times would tell.
+    #[test]
+    #[ignore = "long: a million signatures, on a quiet machine"]
+    fn a_signature_takes_as_long_to_refuse_wherever_it_is_wrong() {
+        const SAMPLES: usize = 500_000;
+        let ring = KeyRing::new([key(1)]).unwrap();
+        let id = SessionId::generate(&OsRandom).unwrap();
+        let sealed = ring.seal("sid", &id);
+        let wrong = |at: usize| {
+            let mut bytes = sealed.as_bytes().to_vec();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            String::from_utf8(bytes).unwrap()
+        };
+        let kinds = [wrong(33), wrong(sealed.len() - 2)];
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..2 * SAMPLES {
+            let mut bit = [0];
+            session_core::Random::fill(&OsRandom, &mut bit).unwrap();
+            let kind = usize::from(bit[0] & 1);
+            let begin = std::time::Instant::now();
+            assert!(std::hint::black_box(ring.open("sid", &kinds[kind])).is_none());
+            times[kind].push(begin.elapsed().as_nanos() as f64);
+        }
+        let [first, last] = times.map(|mut times| {
+            // What the system interrupted says nothing about the code.
+            times.sort_by(f64::total_cmp);
+            times.truncate(times.len() * 9 / 10);
+            let count = times.len() as f64;
+            let mean = times.iter().sum::<f64>() / count;
+            let spread =
+                times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
+            (mean, spread / count)
+        });
+        let t = (first.0 - last.0) / (first.1 + last.1).sqrt();
+        println!("figure: t = {t:.2} of {} signatures", 2 * SAMPLES);
+        assert!(t.abs() < 4.5, "t = {t}");
+    }
 }

@@ -1,14 +1,14 @@
 //! The `Set-Cookie` header field, from the same attributes whether it hands an
 //! id out or takes it back.
 
+use cookie::Cookie;
 use cookie::time::{Duration as Span, OffsetDateTime};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use session_core::CookieAction;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
-use super::{Cookies, SameSite, Secure};
+use super::{CookieConfig, Cookies, SameSite, Secure};
 
 /// User agents cut longer lives to this: 400 days (RFC 6265bis, 5.5).
 const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);
@@ -30,61 +30,63 @@ impl Cookies {
             _ => return,
         };
         // The configuration was checked, and ids are plain text.
-        if let Ok(mut value) = HeaderValue::from_str(&text) {
+        if let Ok(mut value) = HeaderValue::try_from(text) {
             value.set_sensitive(true);
             headers.append(SET_COOKIE, value);
         }
     }
 
-    fn text(&self, value: &str, max_age: Option<Duration>, https: bool) -> Zeroizing<String> {
-        let config = &self.config;
-        let secure = match config.secure {
-            Secure::Always => true,
-            Secure::Auto => https,
-            Secure::Never => false,
+    /// Returns the field's text. The value itself is in no other place.
+    fn text(&self, value: &str, max_age: Option<Duration>, https: bool) -> String {
+        let template = &self.templates[usize::from(https)];
+        let (name, attributes) = template.split_at(self.config.name.len() + 1);
+        let Some(max_age) = max_age else { return [name, value, attributes].concat() };
+        let max_age = max_age.min(MAX_AGE);
+        let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+        // A moment in the past, for user agents whose clock is behind.
+        let expires = if seconds == 0 {
+            OffsetDateTime::UNIX_EPOCH
+        } else {
+            OffsetDateTime::now_utc() + Span::seconds(seconds)
         };
-        let same_site = match config.same_site {
-            SameSite::Strict => cookie::SameSite::Strict,
-            SameSite::Auto if secure && https => cookie::SameSite::None,
-            SameSite::Lax | SameSite::Auto => cookie::SameSite::Lax,
-            SameSite::None => cookie::SameSite::None,
-        };
-        let mut cookie = cookie::Cookie::build((config.name.as_str(), value))
-            .path(config.path.as_str())
-            .secure(secure)
-            .http_only(config.http_only)
-            .same_site(same_site)
-            .partitioned(config.partitioned);
-        if let Some(domain) = &config.domain {
-            cookie = cookie.domain(domain.as_str());
-        }
-        if let Some(max_age) = max_age {
-            let max_age = max_age.min(MAX_AGE);
-            let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
-            // A moment in the past, for user agents whose clock is behind.
-            let expires = if seconds == 0 {
-                OffsetDateTime::UNIX_EPOCH
-            } else {
-                OffsetDateTime::now_utc() + Span::seconds(seconds)
-            };
-            cookie = cookie.max_age(Span::seconds(seconds)).expires(expires);
-        }
-        Zeroizing::new(cookie.build().to_string())
+        // Without a name and a value, for the attributes: the text begins with `=`.
+        let life = Cookie::build(("", "")).max_age(Span::seconds(seconds)).expires(expires);
+        [name, value, attributes, &life.build().to_string()[1..]].concat()
     }
+}
+
+/// Returns the field without a value and a life: `name=; Path=/` and so on.
+pub(super) fn template(config: &CookieConfig, https: bool) -> String {
+    let secure = match config.secure {
+        Secure::Always => true,
+        Secure::Auto => https,
+        Secure::Never => false,
+    };
+    let same_site = match config.same_site {
+        SameSite::Strict => cookie::SameSite::Strict,
+        SameSite::Auto if secure && https => cookie::SameSite::None,
+        SameSite::Lax | SameSite::Auto => cookie::SameSite::Lax,
+        SameSite::None => cookie::SameSite::None,
+    };
+    let mut cookie = Cookie::build((config.name.as_str(), ""))
+        .path(config.path.as_str())
+        .secure(secure)
+        .http_only(config.http_only)
+        .same_site(same_site)
+        .partitioned(config.partitioned);
+    if let Some(domain) = &config.domain {
+        cookie = cookie.domain(domain.as_str());
+    }
+    cookie.build().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::CookieConfig;
 
     fn told(config: CookieConfig, action: &CookieAction, https: bool) -> String {
         config.check().unwrap();
-        let cookies = Cookies {
-            config,
-            #[cfg(feature = "signed")]
-            keys: None,
-        };
+        let cookies = Cookies::new(config);
         let mut headers = HeaderMap::new();
         cookies.tell(action, &mut headers, https);
         headers[SET_COOKIE].to_str().unwrap().to_owned()
@@ -113,11 +115,7 @@ mod tests {
 
     #[test]
     fn what_carries_an_id_is_marked_as_sensitive() {
-        let cookies = Cookies {
-            config: CookieConfig::default(),
-            #[cfg(feature = "signed")]
-            keys: None,
-        };
+        let cookies = Cookies::new(CookieConfig::default());
         let mut headers = HeaderMap::new();
         cookies.tell(&CookieAction::Keep, &mut headers, true);
         assert!(headers.is_empty());

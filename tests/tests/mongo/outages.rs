@@ -256,6 +256,26 @@ async fn waiting_for_a_connection_ends_in_time() {
     while handler.read(&key).await.is_err() {}
 }
 
+#[tokio::test]
+async fn a_closed_handler_says_so_and_leaves_the_applications_client_open() {
+    let handler = shared(Shared::MongoDb).await;
+    let (key, _) = create(&handler).await;
+    handler.close().await.unwrap();
+    let begin = Instant::now();
+    let err = handler.read(&key).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Unavailable);
+    assert!(err.to_string().contains("closed") && begin.elapsed() < LATE, "{err}");
+
+    let config = patient(&Shared::MongoDb.url());
+    let client = mongodb::Client::with_uri_str(&config.uri).await.unwrap();
+    let database = client.database(config.database.as_deref().unwrap());
+    let handler = MongoHandler::from_database(&database, config).unwrap();
+    handler.open().await.unwrap();
+    create(&handler).await;
+    handler.close().await.unwrap();
+    assert_eq!(database.list_collection_names().await.unwrap().len(), 2);
+}
+
 pub(crate) fn with_option(url: &str, option: &str) -> String {
     let url = if url.matches('/').count() < 3 { format!("{url}/tests") } else { url.to_owned() };
     format!("{url}{}{option}", if url.contains('?') { '&' } else { '?' })

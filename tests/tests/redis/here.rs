@@ -1,10 +1,20 @@
-//! Handlers on the shared servers, each with a prefix of its own.
+//! Handlers, keys and calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use session_core::SessionHandler;
+use session_core::{
+    Bytes, Error, Result, SessionHandler, SessionKey, Version, WriteMode, WriteOptions,
+};
+use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::Shared;
+
+/// A lifetime that no test sees the end of.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
+
+/// More than the default deadline of a call, and what a busy machine may add.
+pub(crate) const SLACK: Duration = Duration::from_secs(3);
 
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
@@ -20,11 +30,69 @@ pub(crate) fn with(url: &str, options: &str) -> String {
     if options.is_empty() { url.to_owned() } else { format!("{url}{separator}{options}") }
 }
 
-/// Returns a handler on an empty part of a shared server. A prefix among the
-/// options stands in front of that part's own.
-pub(crate) async fn handler(server: Shared, options: &str) -> Arc<dyn SessionHandler> {
+/// Returns a handler on an empty part of a shared server, by its URI. A prefix
+/// among the options stands in front of that part's own.
+pub(crate) async fn shared(server: Shared, options: &str) -> Arc<dyn SessionHandler> {
     let (options, tag) = options.split_once("session.prefix=").unwrap_or((options, ""));
     let prefix = format!("session.prefix={tag}{}", prefix());
     let uri = with(&with(&server.url(), options.trim_end_matches('&')), &prefix);
-    session_http::registry().connect(&uri).await.expect("the server")
+    session_http::registry().connect(&uri).await.unwrap()
+}
+
+/// Returns a handler with the default settings.
+pub(crate) fn handler(url: &str) -> RedisHandler {
+    RedisHandler::new(RedisConfig::new(url)).unwrap()
+}
+
+/// Draws a key.
+pub(crate) fn fresh_key() -> SessionKey {
+    let mut bytes = [0; 32];
+    bytes.fill_with(|| fastrand::u8(..));
+    SessionKey::from_bytes(bytes)
+}
+
+/// Returns the name of a session's key, with the default prefix.
+pub(crate) fn name(key: &SessionKey) -> String {
+    format!("session:{key}")
+}
+
+pub(crate) fn creating() -> WriteOptions {
+    WriteOptions::new(WriteMode::Create, LONG)
+}
+
+pub(crate) fn replacing() -> WriteOptions {
+    WriteOptions::new(WriteMode::Replace, LONG)
+}
+
+pub(crate) fn at(version: &Version) -> WriteOptions {
+    WriteOptions::new(WriteMode::IfVersion(version.clone()), LONG)
+}
+
+pub(crate) async fn write(
+    handler: &dyn SessionHandler,
+    key: &SessionKey,
+    payload: &str,
+    options: &WriteOptions,
+) -> Result<Version> {
+    handler.write(key, Bytes::copy_from_slice(payload.as_bytes()), options).await
+}
+
+/// Creates a session.
+pub(crate) async fn create(handler: &dyn SessionHandler, payload: &str) -> SessionKey {
+    let key = fresh_key();
+    write(handler, &key, payload, &creating()).await.unwrap();
+    key
+}
+
+/// Returns the payload of a session, if there is one.
+pub(crate) async fn payload(handler: &dyn SessionHandler, key: &SessionKey) -> Option<String> {
+    let stored = handler.read(key).await.unwrap()?;
+    Some(String::from_utf8(stored.payload.to_vec()).unwrap())
+}
+
+/// Expects an error that says that nothing happened.
+pub(crate) fn not_done<T: std::fmt::Debug>(result: Result<T>) -> Error {
+    let err = result.unwrap_err();
+    assert!(!err.is_indeterminate(), "{err}");
+    err
 }

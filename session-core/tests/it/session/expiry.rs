@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use session_core::{CookieAction, ErrorKind, SessionId, Status};
+use session_core::{CookieAction, ErrorKind, Operation, Policy, Profile, SessionId, Status};
 
 use super::support::{Rig, SECOND, is_set, kind, respond};
 
@@ -43,6 +43,42 @@ async fn use_keeps_a_session_alive_up_to_its_absolute_deadline() {
     assert!(use_it(&rig, &id).await);
     rig.clock.advance(Duration::from_millis(1));
     assert!(!use_it(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn a_save_after_the_absolute_deadline_says_that_the_session_is_gone() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (SECOND * 60, Some(SECOND * 10)));
+    for new_id in [false, true] {
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        let session = rig.load(&id).await;
+        rig.clock.advance(SECOND * 10);
+        session.set("k", 2).unwrap();
+        if new_id {
+            session.regenerate().unwrap();
+        }
+        assert_eq!(kind(session.save().await), ErrorKind::Gone);
+        assert_eq!(session.id(), None);
+        assert_eq!(session.cookie(), CookieAction::Remove);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_refreshed_after_the_absolute_deadline_though_the_store_is_late() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (SECOND * 60, Some(SECOND * 10)));
+    let hold = rig.chaos.hold(Operation::Create);
+    let session = rig.sessions.create();
+    session.set("k", 1).unwrap();
+    let (saved, ()) = tokio::join!(session.save(), async {
+        hold.reached().await;
+        rig.clock.advance(SECOND);
+        hold.release();
+    });
+    saved.unwrap();
+    rig.clock.advance(SECOND * 9 - Duration::from_millis(1));
+    assert!(session.refresh().await.unwrap());
+    rig.clock.advance(Duration::from_millis(1));
+    assert!(!is_alive(&rig, &session.id().unwrap()).await);
+    assert!(!session.refresh().await.unwrap());
 }
 
 #[tokio::test]
@@ -172,4 +208,27 @@ async fn the_cookie_lives_as_the_policy_and_the_session_say() {
     let (saved, cookie) = respond(&rig.sessions.create()).await;
     saved.unwrap();
     assert!(!is_set(&cookie), "no session, no cookie");
+}
+
+#[tokio::test]
+async fn sessions_of_a_level_end_when_its_text_says() {
+    let levels: [(Profile, u32, u32); 3] = [
+        (Profile::Aal1, 30 * 86_400, 30 * 86_400),
+        (Profile::Aal2, 3600, 86_400),
+        (Profile::Aal3, 900, 43_200),
+    ];
+    for (profile, unused, at_most) in levels {
+        let rig = Rig::with(|policy| *policy = Policy::of(profile));
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        rig.clock.advance(SECOND * unused);
+        assert_ne!(rig.load(&id).await.status(), Status::Loaded, "{profile:?}, unused");
+
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        let step = unused / 2;
+        for _ in 0..at_most.div_ceil(step) {
+            rig.clock.advance(SECOND * step);
+            respond(&rig.load(&id).await).await.0.unwrap();
+        }
+        assert_ne!(rig.load(&id).await.status(), Status::Loaded, "{profile:?}, in use");
+    }
 }

@@ -1,5 +1,6 @@
 //! New ids for old sessions.
 
+use session_core::testkit::ScriptedRandom;
 use session_core::{CookieAction, ErrorKind, Operation, Status};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond};
@@ -22,6 +23,20 @@ async fn a_new_id_keeps_the_data_and_ends_the_old_id() {
     let by_old = rig.load(&old).await;
     assert_eq!((by_old.status(), by_old.keys().unwrap().len()), (Status::Unknown, 0));
     assert_eq!(rig.count().await, 1);
+}
+
+#[tokio::test]
+async fn a_new_id_that_is_taken_is_drawn_again() {
+    let rig = Rig::new().with_random(ScriptedRandom::new([1, 2, 1, 2, 3]));
+    let other = rig.stored(|s| s.set("k", 1)).await;
+    let old = rig.stored(|s| s.set("k", 2)).await;
+    let session = rig.load(&old).await;
+    session.regenerate().unwrap();
+    session.save().await.unwrap();
+    let new = session.id().unwrap();
+    assert!(new != other && new != old);
+    assert_eq!((rig.peek(&new, "k").await, rig.peek(&other, "k").await), (Some(2), Some(1)));
+    assert_eq!(rig.count().await, 2);
 }
 
 #[tokio::test]

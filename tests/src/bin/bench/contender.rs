@@ -1,6 +1,7 @@
 //! Who is measured, and with what.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
@@ -15,6 +16,9 @@ pub(crate) enum Contender {
     Bare,
     /// A tower layer that does nothing: what axum takes for any middleware.
     Layer,
+    /// A layer that puts an `Arc` into the request's extensions: what axum takes
+    /// for anything that a middleware hands to handlers.
+    Extension,
     /// This project's sessions.
     Ours(Keeper),
     /// What one would write by hand.
@@ -51,9 +55,10 @@ pub(crate) enum Operation {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Bare,
         Self::Layer,
+        Self::Extension,
         Self::Ours(Keeper::Memory),
         Self::Raw(Keeper::Memory),
         Self::Ours(Keeper::File),
@@ -76,6 +81,7 @@ impl Contender {
         match self {
             Self::Bare => "bare",
             Self::Layer => "layer",
+            Self::Extension => "extension",
             Self::Ours(Keeper::Memory) => "ours-memory",
             Self::Raw(Keeper::Memory) => "raw-memory",
             Self::Ours(Keeper::File) => "ours-file",
@@ -102,7 +108,7 @@ impl Contender {
     /// Returns what is worth asking of this server.
     pub(crate) const fn operations(self) -> &'static [Operation] {
         match self {
-            Self::Bare | Self::Layer => &[Operation::None],
+            Self::Bare | Self::Layer | Self::Extension => &[Operation::None],
             Self::Ours(Keeper::FileFull) | Self::Raw(Keeper::FileFull) => {
                 &[Operation::Change, Operation::New]
             }
@@ -114,7 +120,7 @@ impl Contender {
     pub(crate) const fn store(self) -> Option<Shared> {
         match self {
             Self::Ours(keeper) | Self::Raw(keeper) => keeper.server(),
-            Self::Bare | Self::Layer => None,
+            Self::Bare | Self::Layer | Self::Extension => None,
         }
     }
 
@@ -125,6 +131,10 @@ impl Contender {
             Self::Bare => Ok(Router::new().route("/none", get(async || "ok\n"))),
             Self::Layer => {
                 let nothing = tower_layer::Identity::new();
+                Ok(Router::new().route("/none", get(async || "ok\n")).layer(nothing))
+            }
+            Self::Extension => {
+                let nothing = axum::Extension(Arc::new(()));
                 Ok(Router::new().route("/none", get(async || "ok\n")).layer(nothing))
             }
             Self::Ours(keeper) => Ok(ours::router(&keeper.uri(&dir)?).await?),

@@ -48,7 +48,8 @@ Options of serve:
     --listen ADDR      (127.0.0.1:0)
     --cpu N            stay on this CPU
 
-Servers:    bare; layer, a middleware that does nothing; ours-KEEPER and raw-KEEPER
+Servers:    bare; layer, a middleware that does nothing; extension, one that hands an Arc
+            on; ours-KEEPER and raw-KEEPER
 Keepers:    memory, file, file-full, redis, valkey, mariadb, mysql, mongodb; those that are
             servers are found by SESSION_TEST_REDIS_URL and the like, as `servers` sets them
 Operations: none, read, big, change, new

@@ -47,12 +47,20 @@ pub struct Mongo {
 #[must_use]
 pub struct MongoBuilder {
     options: Vec<OsString>,
+    /// As `NAME=VALUE`.
+    environment: Vec<OsString>,
     auth: bool,
     /// Files of the server's folder.
     tls: Option<[(&'static str, Vec<u8>); 2]>,
 }
 
 impl MongoBuilder {
+    /// Adds a variable to the environment of the server.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push(format!("{name}={value}").into());
+        self
+    }
+
     /// Adds a word of the command line, as in `--notablescan` or
     /// `--setParameter=ttlMonitorEnabled=false`.
     pub fn option(mut self, option: &str) -> Self {
@@ -143,7 +151,7 @@ impl MongoBuilder {
             words.push(format!("--tlsCAFile={}", authority.display()).into());
         }
         words.extend(self.options.iter().cloned());
-        let process = Process::new(words, Vec::new(), folder.join("log"));
+        let process = Process::new(words, self.environment.clone(), folder.join("log"));
         Ok(Mongo { process, port, auth: self.auth, tls: self.tls.is_some(), directory })
     }
 }
@@ -151,7 +159,7 @@ impl MongoBuilder {
 impl Mongo {
     /// Returns a MongoDB that is not started yet.
     pub const fn mongodb() -> MongoBuilder {
-        MongoBuilder { options: Vec::new(), auth: false, tls: None }
+        MongoBuilder { options: Vec::new(), environment: Vec::new(), auth: false, tls: None }
     }
 
     /// Returns the URI of the database `tests`, for the user who may do

@@ -1,0 +1,296 @@
+//! From the driver's errors to ours. The only place that knows error numbers.
+//!
+//! What the server says about an error may hold keys ("Duplicate entry '…'"), so
+//! of it only the number is kept.
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+use session_core::{Error, ErrorKind, Operation};
+use sqlx::mysql::MySqlDatabaseError;
+
+/// The engine's name.
+pub(crate) const NAME: &str = "mysql";
+
+/// A row with this primary key is there already.
+const DUPLICATE: u16 = 1062;
+/// The server has as many prepared statements as it may.
+const NO_MORE_STATEMENTS: u16 = 1461;
+
+const NO_TLS: &str = "no TLS connection; look at the server's certificate and at `ssl-mode`, \
+     `ssl-ca` (the feature `tls-rustls` must be on)";
+
+/// Makes an error of this engine.
+pub(crate) fn new(kind: ErrorKind, op: Operation, message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(kind, op, message).with_backend(NAME)
+}
+
+/// Reports an impossible setting.
+pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    new(ErrorKind::InvalidConfig, Operation::Configure, message)
+}
+
+/// What became of a statement that failed, and of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Not executed. The connection is fine.
+    Refused,
+    /// Not executed, because of others that used the same rows. The connection is fine.
+    Contended,
+    /// Not executed, and the connection is of no use, nor are those as old as it.
+    Stale,
+    /// Perhaps executed. The connection is of no use, nor are those as old as it.
+    Lost,
+}
+
+/// A failure below the level of sessions.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) fate: Fate,
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    number: Option<u16>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Fault {
+    pub(crate) fn new(fate: Fate, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { fate, kind, message: message.into(), number: None, source: None }
+    }
+
+    /// Understands an error of a statement that was sent.
+    pub(crate) fn of(err: sqlx::Error) -> Self {
+        match err {
+            sqlx::Error::Database(err) => match err.try_downcast_ref::<MySqlDatabaseError>() {
+                // A packet that the server did not understand was none of ours, so
+                // the answers are out of step. Galera has the same number for
+                // nodes that are not ready.
+                Some(err) if err.number() == 1047 && !err.message().contains("WSREP") => {
+                    Self::senseless()
+                }
+                Some(err) => Self::server(err.number()),
+                None => Self::server(0),
+            },
+            sqlx::Error::Io(err) => Self {
+                source: Some(Box::new(err)),
+                ..Self::new(
+                    Fate::Lost,
+                    ErrorKind::Unavailable,
+                    "the connection to the server was lost",
+                )
+            },
+            sqlx::Error::PoolTimedOut => Self::new(
+                Fate::Refused,
+                ErrorKind::Timeout,
+                "the pool has no free connection; give it more, or look for what holds them",
+            ),
+            sqlx::Error::PoolClosed => Self::closed(),
+            sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnIndexOutOfBounds { .. }
+            | sqlx::Error::Decode(_) => Self::misread(),
+            _ => Self::senseless(),
+        }
+    }
+
+    fn senseless() -> Self {
+        Self::new(
+            Fate::Lost,
+            ErrorKind::Unavailable,
+            "the server's answer makes no sense; is it MySQL or MariaDB that listens there?",
+        )
+    }
+
+    /// Understands an error of an attempt to connect, when no statement was sent.
+    pub(crate) fn connecting(err: sqlx::Error) -> Self {
+        let message = match &err {
+            // What rustls does not like comes as invalid data.
+            sqlx::Error::Io(err) if err.kind() == io::ErrorKind::InvalidData => NO_TLS,
+            sqlx::Error::Tls(_) => NO_TLS,
+            sqlx::Error::Io(_) => "cannot connect; look at host, port and whether the server runs",
+            sqlx::Error::Configuration(_) => {
+                "the server asks for the password by RSA or TLS; enable the feature `tls-rustls` or \
+                 `rsa`, or connect by a socket"
+            }
+            _ => return Self { fate: Fate::Refused, ..Self::of(err) },
+        };
+        let kind = match err {
+            sqlx::Error::Configuration(_) => ErrorKind::InvalidConfig,
+            _ => ErrorKind::Unavailable,
+        };
+        let source: Option<Box<dyn std::error::Error + Send + Sync>> = match err {
+            sqlx::Error::Io(err) => Some(Box::new(err)),
+            sqlx::Error::Tls(err) => Some(err),
+            _ => None,
+        };
+        Self { source, ..Self::new(Fate::Refused, kind, message) }
+    }
+
+    /// A row that does not have the columns and types that it should.
+    pub(crate) fn misread() -> Self {
+        Self::new(
+            Fate::Refused,
+            ErrorKind::Corrupt,
+            "a row has other types than it should; open() checks the table",
+        )
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(Fate::Refused, ErrorKind::Unavailable, "the handler is closed")
+    }
+
+    /// Understands an error number of the server. Whatever it answers with an
+    /// error, it has rolled back.
+    fn server(number: u16) -> Self {
+        use ErrorKind::{InvalidConfig, PermissionDenied, StorageFull, TooLarge, Unavailable};
+        let (fate, kind, message) = match number {
+            DUPLICATE => (Fate::Refused, ErrorKind::AlreadyExists, "the key is taken"),
+            1205 => (
+                Fate::Contended,
+                Unavailable,
+                "the row or table was locked by others for too long; look for long transactions, \
+                 ALTER TABLE and FLUSH TABLES",
+            ),
+            1213 => (Fate::Contended, Unavailable, "others kept changing the same rows; try again"),
+            1047 | 1290 | 1792 | 1836 | 3989 => (
+                Fate::Stale,
+                Unavailable,
+                "the server takes no writes (read only, or not ready); connect to the primary",
+            ),
+            1053 | 1077 | 1079 => {
+                (Fate::Stale, Unavailable, "the server is shutting down; try again")
+            }
+            1317 | 1927 | 1969 | 3024 | 3169 => (
+                Fate::Stale,
+                Unavailable,
+                "an administrator or a limit ended the statement; try again",
+            ),
+            1243 | 1615 | 4031 => {
+                (Fate::Stale, Unavailable, "the server has forgotten the connection; try again")
+            }
+            NO_MORE_STATEMENTS => (
+                Fate::Refused,
+                Unavailable,
+                "the server prepares no more statements; raise max_prepared_stmt_count",
+            ),
+            1040 | 1203 | 1226 => (
+                Fate::Refused,
+                Unavailable,
+                "the server takes no more connections; raise its max_connections, or lower ours",
+            ),
+            1042 | 1043 | 1129 | 1158..=1161 => (
+                Fate::Stale,
+                Unavailable,
+                "the server broke off the connection; look at its log (FLUSH HOSTS unblocks a host)",
+            ),
+            1044 | 1045 | 1130 | 1131 | 1142 | 1143 | 1227 | 1251 | 1370 | 1396 | 1410 | 1524
+            | 1698 | 1820 | 1862 | 3118 | 3159 => (
+                Fate::Refused,
+                PermissionDenied,
+                "the server refuses this user; look at name, password, host and grants \
+                 (SELECT, INSERT, UPDATE, DELETE on both tables)",
+            ),
+            1046 | 1049 => {
+                (Fate::Refused, InvalidConfig, "no such database; name one at the end of the URL")
+            }
+            1051 | 1146 => (
+                Fate::Refused,
+                Unavailable,
+                "a table is missing; MysqlConfig::ddl() has the statements that make both",
+            ),
+            1054 | 1136 | 1048 | 1364 | 1264 | 1265 | 1366 | 1406 | 3819 => (
+                Fate::Refused,
+                InvalidConfig,
+                "a table has other columns than it should; open() says which",
+            ),
+            1153 => (
+                Fate::Stale,
+                TooLarge,
+                "the session is larger than the server's max_allowed_packet; store less, or raise it",
+            ),
+            1021 | 1114 | 1534 | 3675 => (
+                Fate::Refused,
+                StorageFull,
+                "the server has no room left; free some (destroying sessions may still work)",
+            ),
+            1037 | 1038 | 1041 | 1135 => {
+                (Fate::Refused, Unavailable, "the server is out of memory or threads")
+            }
+            1665 => (
+                Fate::Refused,
+                InvalidConfig,
+                "READ COMMITTED needs the server's binlog_format to be ROW or MIXED",
+            ),
+            // Proxies have numbers of their own.
+            9000.. => (Fate::Stale, Unavailable, "a proxy before the server refuses the statement"),
+            _ => (
+                Fate::Refused,
+                Unavailable,
+                "the server refuses the statement; its manual explains the number",
+            ),
+        };
+        Self {
+            number: Some(number),
+            source: Some(Box::new(ServerError(number))),
+            ..Self::new(fate, kind, message)
+        }
+    }
+
+    pub(crate) fn is_duplicate(&self) -> bool {
+        self.number == Some(DUPLICATE)
+    }
+
+    /// Whether the server cannot prepare statements, so that text must do.
+    pub(crate) fn wants_text(&self) -> bool {
+        self.number == Some(NO_MORE_STATEMENTS)
+    }
+
+    /// Whether the connection can be used again.
+    pub(crate) fn spares_connection(&self) -> bool {
+        matches!(self.fate, Fate::Refused | Fate::Contended)
+    }
+
+    /// Turns into an error of a call. `in_doubt` says that it may have happened.
+    pub(crate) fn into_error(self, op: Operation, in_doubt: bool) -> Error {
+        let err = new(self.kind, op, self.message).with_indeterminate(in_doubt);
+        match self.source {
+            Some(source) => err.with_source(source),
+            None => err,
+        }
+    }
+}
+
+/// An error of the server, by its number.
+#[derive(Debug)]
+struct ServerError(u16);
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error {} of the server", self.0)
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+pub(crate) fn gone(op: Operation) -> Error {
+    new(ErrorKind::Gone, op, "the session has ended; begin a new one")
+}
+
+pub(crate) fn taken() -> Error {
+    new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
+}
+
+pub(crate) fn conflict(op: Operation) -> Error {
+    new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
+}
+
+pub(crate) fn lock_lost(op: Operation) -> Error {
+    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
+}
+
+/// The connection was lost after a conditional statement was sent, and what is
+/// stored now does not tell whether it happened.
+pub(crate) fn in_doubt(op: Operation) -> Error {
+    let message = "the connection was lost while the session changed; read it again and look";
+    new(ErrorKind::Unavailable, op, message).with_indeterminate(true)
+}

@@ -1,0 +1,141 @@
+//! Our own connections: a bounded stack, nothing sent when one is taken or
+//! given back.
+//!
+//! sqlx's pool asks the server when a connection is taken and when it is given
+//! back; that is two round trips more for each statement, and the second cannot
+//! be turned off.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::SqlStr;
+use sqlx::mysql::MySqlConnectOptions;
+use sqlx::{Connection as _, MySqlConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::connection::{self, Connection};
+use crate::error::Fault;
+use crate::url;
+
+/// A connection that nobody needed for so long is closed when another is given back.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// A bounded stack of connections. The one that was used last is taken first.
+pub(crate) struct Pool {
+    options: MySqlConnectOptions,
+    init: SqlStr,
+    max_lifetime: Duration,
+    /// Lets waiting calls in by their order.
+    permits: Semaphore,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        url: &str,
+        max_connections: usize,
+        timeout: Duration,
+        max_lifetime: Duration,
+    ) -> session_core::Result<Self> {
+        Ok(Self {
+            options: url::options(url)?,
+            init: connection::init(timeout),
+            max_lifetime,
+            permits: Semaphore::new(max_connections),
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Takes the connection that was used last, or opens one.
+    pub(crate) async fn take(&self) -> Result<Lease<'_>, Fault> {
+        let permit = self.permits.acquire().await.map_err(|_| Fault::closed())?;
+        if let Some(connection) = self.fresh_enough() {
+            return Ok(Lease { pool: self, connection, is_new: false, _permit: permit });
+        }
+        let connection =
+            Connection::open(&self.options, &self.init).await.map_err(Fault::connecting)?;
+        Ok(Lease { pool: self, connection, is_new: true, _permit: permit })
+    }
+
+    fn fresh_enough(&self) -> Option<Connection> {
+        let mut idle = self.idle();
+        while let Some(connection) = idle.pop() {
+            if connection.opened.elapsed() < self.max_lifetime {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Drops the connections that nobody uses: they are no better than one that failed.
+    pub(crate) fn flush(&self) {
+        drop(std::mem::take(&mut *self.idle()));
+    }
+
+    /// Ends all connections. Calls that wait for one are refused.
+    pub(crate) async fn close(&self) {
+        self.permits.close();
+        let idle = std::mem::take(&mut *self.idle());
+        for connection in idle {
+            // It is closed either way; this only tells the server first.
+            let _ = connection.raw.close().await;
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Shows nothing of the options, which hold the password.
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("idle", &self.idle().len()).finish_non_exhaustive()
+    }
+}
+
+/// A connection for one statement.
+///
+/// Dropped, it is closed: a call that was cancelled may have left an answer in
+/// it that belongs to nobody else. Only [`give_back`](Self::give_back) keeps it.
+pub(crate) struct Lease<'a> {
+    pool: &'a Pool,
+    connection: Connection,
+    is_new: bool,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Lease<'_> {
+    pub(crate) fn raw(&mut self) -> &mut MySqlConnection {
+        &mut self.connection.raw
+    }
+
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    pub(crate) fn max_packet(&self) -> usize {
+        self.connection.max_packet
+    }
+
+    /// Returns how long nobody has used it.
+    pub(crate) fn idle(&self) -> Duration {
+        self.connection.used.elapsed()
+    }
+
+    /// Puts the connection back, after its statement was answered to the end.
+    pub(crate) fn give_back(self) {
+        let Self { pool, mut connection, _permit, .. } = self;
+        if pool.permits.is_closed() {
+            return;
+        }
+        connection.used = Instant::now();
+        let mut idle = pool.idle();
+        idle.push(connection);
+        // The bottom of the stack is what was used longest ago.
+        let old = if idle[0].used.elapsed() > IDLE { Some(idle.remove(0)) } else { None };
+        drop(idle);
+        drop(old);
+    }
+}

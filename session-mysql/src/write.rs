@@ -1,0 +1,235 @@
+//! Writing, touching and destroying: single statements, and what their count of
+//! rows means.
+
+use std::time::Duration;
+
+use session_core::{
+    ErrorKind, FencingToken, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
+};
+use sqlx::mysql::MySqlRow;
+
+use crate::client::Again;
+use crate::connection::Answer;
+use crate::error;
+use crate::param::Param;
+use crate::record::{self, column, millis};
+use crate::sql::Fenced;
+use crate::store::{Store, draw_version};
+
+impl Store {
+    /// Writes a record as the options say.
+    pub(crate) async fn write(
+        &self,
+        key: &SessionKey,
+        payload: &[u8],
+        options: &WriteOptions,
+    ) -> Result<Version> {
+        let create = options.mode == WriteMode::Create;
+        let op = if create { Operation::Create } else { Operation::Write };
+        if payload.len() > self.config.max_record_bytes {
+            let message = "the session is larger than max_record_bytes; store less, or raise it";
+            return Err(error::new(ErrorKind::TooLarge, op, message));
+        }
+        let new = draw_version(op)?;
+        let record = record::params(new, payload, options);
+        match &options.mode {
+            WriteMode::Create => self.create(key, &record, options.fence).await?,
+            WriteMode::Replace => self.replace(key, &record, options.fence).await?,
+            WriteMode::IfVersion(wanted) => {
+                self.replace_at(key, wanted, new, &record, options.fence).await?;
+            }
+        }
+        Ok(Version::counter(new))
+    }
+
+    async fn create(
+        &self,
+        key: &SessionKey,
+        record: &[Param<'_>; 7],
+        fence: Option<FencingToken>,
+    ) -> Result<()> {
+        let op = Operation::Create;
+        let [version, age, idle, absolute, owner, pointer, data] = *record;
+        let insert = [key.into(), version, age, idle, absolute, owner, pointer, data];
+        // Twice, for a row that is found expired, and collected before it is overwritten.
+        for _ in 0..2 {
+            match self.insert(key, &insert, fence).await? {
+                Inserted::Yes => return Ok(()),
+                Inserted::Refused => return Err(error::lock_lost(op)),
+                Inserted::Taken => {}
+            }
+            let over = [version, age, idle, absolute, owner, pointer, data, key.into()];
+            let sql = &self.sql.over_expired;
+            if self.change(op, Again::Never, sql, &over, key, fence).await?.affected > 0 {
+                return Ok(());
+            }
+        }
+        Err(error::taken())
+    }
+
+    async fn insert(
+        &self,
+        key: &SessionKey,
+        params: &[Param<'_>; 8],
+        fence: Option<FencingToken>,
+    ) -> Result<Inserted> {
+        let op = Operation::Create;
+        let result = match fence {
+            None => self.client.try_call::<()>(Again::Never, &self.sql.insert.free, params).await,
+            Some(fence) => {
+                let params = with_fence(params, key, fence);
+                self.client.try_call(Again::Never, &self.sql.insert.fenced, &params).await
+            }
+        };
+        match result {
+            Ok(answer) if answer.affected == 0 => Ok(Inserted::Refused),
+            Ok(_) => Ok(Inserted::Yes),
+            Err((fault, _)) if fault.is_duplicate() => Ok(Inserted::Taken),
+            Err((fault, in_doubt)) => Err(fault.into_error(op, in_doubt)),
+        }
+    }
+
+    async fn replace(
+        &self,
+        key: &SessionKey,
+        record: &[Param<'_>; 7],
+        fence: Option<FencingToken>,
+    ) -> Result<()> {
+        let op = Operation::Write;
+        let [version, age, idle, absolute, owner, pointer, data] = *record;
+        let params = [version, age, idle, absolute, owner, pointer, data, key.into()];
+        if self.change(op, Again::Never, &self.sql.replace, &params, key, fence).await?.affected > 0
+        {
+            return Ok(());
+        }
+        self.check_fence(op, key, fence).await?;
+        Err(error::gone(op))
+    }
+
+    async fn replace_at(
+        &self,
+        key: &SessionKey,
+        wanted: &Version,
+        new: u64,
+        record: &[Param<'_>; 7],
+        fence: Option<FencingToken>,
+    ) -> Result<()> {
+        let op = Operation::Write;
+        let answer = if let Some(wanted) = wanted.as_counter() {
+            let [version, age, idle, absolute, owner, pointer, data] = *record;
+            let wanted = Param::Uint(wanted);
+            let params = [version, age, idle, absolute, owner, pointer, data, key.into(), wanted];
+            self.change(op, Again::AtVersion, &self.sql.replace_at, &params, key, fence).await?
+        } else {
+            // Not a version of ours, so certainly not this one.
+            Answer::default()
+        };
+        if answer.affected > 0 {
+            return Ok(());
+        }
+        self.check_fence(op, key, fence).await?;
+        match self.version(op, key).await? {
+            Some(version) if version == new => Ok(()),
+            _ if answer.in_doubt => Err(error::in_doubt(op)),
+            Some(_) => Err(error::conflict(op)),
+            None => Err(error::gone(op)),
+        }
+    }
+
+    /// Executes a statement that writes a record, under a fence if there is one.
+    async fn change(
+        &self,
+        op: Operation,
+        again: Again,
+        sql: &Fenced,
+        params: &[Param<'_>],
+        key: &SessionKey,
+        fence: Option<FencingToken>,
+    ) -> Result<Answer<()>> {
+        match fence {
+            None => self.client.call(op, again, &sql.free, params).await,
+            Some(fence) => {
+                let params = with_fence(params, key, fence);
+                self.client.call(op, again, &sql.fenced, &params).await
+            }
+        }
+    }
+
+    /// Says whether it was the fence that kept a statement from writing.
+    async fn check_fence(
+        &self,
+        op: Operation,
+        key: &SessionKey,
+        fence: Option<FencingToken>,
+    ) -> Result<()> {
+        let Some(fence) = fence else { return Ok(()) };
+        let params = [key.into(), Param::Uint(fence.0)];
+        let granted: Answer<Option<MySqlRow>> =
+            self.client.call(op, Again::Reads, &self.sql.granted, &params).await?;
+        granted.rows.map(drop).ok_or_else(|| error::lock_lost(op))
+    }
+
+    /// Returns the version of a live record.
+    async fn version(&self, op: Operation, key: &SessionKey) -> Result<Option<u64>> {
+        let answer: Answer<Option<MySqlRow>> =
+            self.client.call(op, Again::Reads, &self.sql.version, &[key.into()]).await?;
+        answer.rows.map(|row| column(op, &row, 0)).transpose()
+    }
+
+    /// Extends a lifetime. The count of rows is that of those found, so a touch
+    /// that changes nothing counts too.
+    pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
+        let params = [Param::Int(millis(idle)), key.into()];
+        let answer: Answer<()> =
+            self.client.call(Operation::Touch, Again::Never, &self.sql.touch, &params).await?;
+        Ok(answer.affected > 0)
+    }
+
+    /// Removes a session.
+    pub(crate) async fn destroy(
+        &self,
+        key: &SessionKey,
+        only_at: Option<&Version>,
+    ) -> Result<bool> {
+        let op = Operation::Destroy;
+        let Some(wanted) = only_at else {
+            let answer: Answer<()> =
+                self.client.call(op, Again::Never, &self.sql.destroy, &[key.into()]).await?;
+            return Ok(answer.affected > 0);
+        };
+        let answer = if let Some(wanted) = wanted.as_counter() {
+            let params = [key.into(), Param::Uint(wanted)];
+            self.client.call(op, Again::AtVersion, &self.sql.destroy_at, &params).await?
+        } else {
+            Answer::<()>::default()
+        };
+        if answer.affected > 0 {
+            return Ok(true);
+        }
+        match self.version(op, key).await? {
+            Some(_) => Err(error::conflict(op)),
+            None if answer.in_doubt => Err(error::in_doubt(op)),
+            None => Ok(false),
+        }
+    }
+}
+
+/// What became of an INSERT.
+enum Inserted {
+    Yes,
+    /// The key is taken, perhaps by an expired record.
+    Taken,
+    /// The lock was lost.
+    Refused,
+}
+
+fn with_fence<'a>(
+    params: &[Param<'a>],
+    key: &'a SessionKey,
+    fence: FencingToken,
+) -> Vec<Param<'a>> {
+    let mut all = Vec::with_capacity(params.len() + 2);
+    all.extend_from_slice(params);
+    all.extend([key.into(), Param::Uint(fence.0)]);
+    all
+}

@@ -1,0 +1,54 @@
+//! What the decoders allocate, counted by the allocator. Alone in its process,
+//! because the count is the process's.
+
+use std::alloc::System;
+
+use session_decoders::{Mutator, TARGETS, corpus};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// What a target may allocate besides: a session, a runtime's task, an error.
+const FIXED: usize = 64 << 10;
+
+/// What a target may allocate per byte of input, all allocations of all its
+/// steps added up: it decodes, encodes, clones and compares.
+const PER_BYTE: usize = 512;
+
+/// Inputs for each target.
+const INPUTS: usize = 4000;
+
+fn main() {
+    // The harness that this test has not got would count along.
+    if std::env::args().any(|argument| argument == "--list") {
+        println!("every_decoder_allocates_in_proportion_to_its_input: test");
+        return;
+    }
+    every_decoder_allocates_in_proportion_to_its_input();
+}
+
+fn every_decoder_allocates_in_proportion_to_its_input() {
+    for (name, target) in TARGETS {
+        let corpus = corpus(name);
+        // What is made once for the whole process.
+        corpus.iter().for_each(|input| target(input));
+        let allocated = |input: &[u8]| {
+            let region = Region::new(GLOBAL);
+            target(input);
+            region.change().bytes_allocated
+        };
+        let nothing = allocated(b"");
+        assert!(nothing <= FIXED, "{name}: {nothing} bytes for no input");
+        let mut mutator = Mutator::new(2);
+        let mut worst = 0;
+        for _ in 0..INPUTS {
+            let input = mutator.next(&corpus);
+            let more = allocated(&input).saturating_sub(nothing);
+            let allowed = FIXED + PER_BYTE * input.len();
+            assert!(more <= allowed, "{name}: {more} bytes for {} of input", input.len());
+            worst = worst.max(more / input.len().max(64));
+        }
+        println!("figure: {name}: {worst} bytes allocated per byte at most, of {INPUTS} inputs");
+    }
+}

@@ -1,0 +1,172 @@
+//! A real browser, driven over the WebDriver protocol.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::Client;
+
+/// What names an element in the protocol.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A headless Chromium with a profile of its own, ended when dropped.
+#[derive(Debug)]
+pub struct Chromium {
+    driver: Child,
+    reader: Option<JoinHandle<()>>,
+    address: SocketAddr,
+    client: Client,
+    session: String,
+    _profile: TempDir,
+}
+
+impl Chromium {
+    /// Starts chromedriver on a free port, and a browser by it. Hosts are looked
+    /// up by `rules`, as in `MAP a.test 127.0.0.1`.
+    ///
+    /// # Panics
+    ///
+    /// If `chromium` or `chromium-driver` is not installed.
+    pub async fn start(rules: &str) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed");
+        let mut stdout = BufReader::new(driver.stdout.take().expect("a pipe"));
+        let port = (&mut stdout).lines().map_while(Result::ok).find_map(|line| {
+            let rest = line.split_once("started successfully on port ")?.1;
+            rest.trim_end_matches('.').parse::<u16>().ok()
+        });
+        let port = port.expect("chromedriver says where it listens");
+        let reader = std::thread::spawn(move || drop(stdout.read_to_end(&mut Vec::new())));
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let profile = TempDir::new().expect("a directory");
+        let mut this = Self {
+            driver,
+            reader: Some(reader),
+            address,
+            client: Client::default(),
+            session: String::new(),
+            _profile: profile,
+        };
+        let arguments = [
+            "--headless=new".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--ignore-certificate-errors".to_owned(),
+            format!("--host-resolver-rules={rules}"),
+            format!("--user-data-dir={}", this._profile.path().display()),
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": { "args": arguments },
+        } } });
+        let made = this.call(Method::POST, "/session", &wanted).await;
+        this.session = made["sessionId"].as_str().expect("a session").to_owned();
+        this
+    }
+
+    /// Sends a command and returns its value.
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        let body = if method == Method::POST { body.to_string() } else { String::new() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", self.address.to_string())
+            .header("content-type", "application/json")
+            .body(Bytes::from(body))
+            .expect("a request");
+        let reply = self.client.send(self.address, request).await.expect("chromedriver answers");
+        let value = reply.json()["value"].clone();
+        assert!(reply.status.is_success(), "{path}: {value}");
+        value
+    }
+
+    async fn command(&self, method: Method, path: &str, body: Value) -> Value {
+        let path = format!("/session/{}{path}", self.session);
+        self.call(method, &path, &body).await
+    }
+
+    /// Goes to an address and waits until the page is there.
+    pub async fn go(&self, url: &str) {
+        self.command(Method::POST, "/url", json!({ "url": url })).await;
+    }
+
+    /// Loads the page again.
+    pub async fn reload(&self) {
+        self.command(Method::POST, "/refresh", json!({})).await;
+    }
+
+    /// Runs a script in the page and returns what it returns.
+    pub async fn run(&self, script: &str) -> Value {
+        self.command(Method::POST, "/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        let found = json!({ "using": "css selector", "value": selector });
+        let found = self.command(Method::POST, "/element", found).await;
+        found[ELEMENT].as_str().expect("an element").to_owned()
+    }
+
+    /// Returns the text of an element.
+    pub async fn text(&self, selector: &str) -> String {
+        let element = self.element(selector).await;
+        let text = self.command(Method::GET, &format!("/element/{element}/text"), json!({})).await;
+        text.as_str().expect("text").to_owned()
+    }
+
+    /// Types into an element.
+    pub async fn enter(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        let path = format!("/element/{element}/value");
+        self.command(Method::POST, &path, json!({ "text": text })).await;
+    }
+
+    /// Clicks an element, and waits for the page that it leads to.
+    pub async fn click(&self, selector: &str) {
+        let element = self.element(selector).await;
+        self.command(Method::POST, &format!("/element/{element}/click"), json!({})).await;
+    }
+
+    /// Returns the cookies that the browser would send to the page.
+    pub async fn cookies(&self) -> Vec<Value> {
+        let cookies = self.command(Method::GET, "/cookie", json!({})).await;
+        cookies.as_array().expect("a list").clone()
+    }
+
+    /// Sends a command of the DevTools protocol.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        let body = json!({ "cmd": command, "params": parameters });
+        self.command(Method::POST, "/goog/cdp/execute", body).await
+    }
+
+    /// Ends the browser in good order. The driver ends with this value.
+    pub async fn quit(&self) {
+        self.command(Method::DELETE, "", json!({})).await;
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // A browser whose driver goes away ends by itself.
+        drop(self.driver.kill());
+        drop(self.driver.wait());
+        drop(self.reader.take().map(JoinHandle::join));
+    }
+}

@@ -1,0 +1,204 @@
+//! Connections that are cut, held back, slowed down and garbled at every point.
+
+use std::time::{Duration, Instant};
+
+use session_core::{ErrorKind, Result, SessionHandler, SessionKey, Version};
+use session_redis::{RedisConfig, RedisHandler};
+use session_tests::proxy::{Direction, Fault, Proxy};
+use session_tests::servers::Redis;
+
+use crate::here::*;
+
+const TIMEOUT: Duration = Duration::from_millis(300);
+
+/// One call on a session that holds `old`, or on a free key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Read,
+    Create,
+    Replace,
+    Change,
+    Touch,
+    Destroy,
+    DestroyAt,
+}
+
+impl Does {
+    const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Create,
+        Self::Replace,
+        Self::Change,
+        Self::Touch,
+        Self::Destroy,
+        Self::DestroyAt,
+    ];
+
+    async fn run(self, handler: &RedisHandler, key: &SessionKey, at_: &Version) -> Result<()> {
+        match self {
+            Self::Read => handler.read(key).await.map(drop),
+            Self::Create => write(handler, key, "new", &creating()).await.map(drop),
+            Self::Replace => write(handler, key, "new", &replacing()).await.map(drop),
+            Self::Change => write(handler, key, "new", &at(at_)).await.map(drop),
+            Self::Touch => handler.touch(key, 2 * LONG).await.map(|done| assert!(done)),
+            Self::Destroy => handler.destroy(key, None).await.map(drop),
+            Self::DestroyAt => handler.destroy(key, Some(at_)).await.map(|done| assert!(done)),
+        }
+    }
+
+    /// What the key holds before and after.
+    const fn states(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::Read | Self::Touch => (Some("old"), Some("old")),
+            Self::Create => (None, Some("new")),
+            Self::Replace | Self::Change => (Some("old"), Some("new")),
+            Self::Destroy | Self::DestroyAt => (Some("old"), None),
+        }
+    }
+}
+
+fn faults() -> Vec<(Direction, Fault)> {
+    let request = [
+        Fault::CutAfter(0),
+        Fault::CutAfter(40),
+        Fault::ResetAfter(0),
+        Fault::Stall,
+        Fault::Swallow,
+        Fault::Slow(1, Duration::from_millis(20)),
+        Fault::Delay(Duration::from_millis(500)),
+        Fault::CutReply,
+    ];
+    let reply = [
+        Fault::CutAfter(0),
+        Fault::CutAfter(2),
+        Fault::ResetAfter(0),
+        Fault::Stall,
+        Fault::Swallow,
+        Fault::Delay(Duration::from_millis(500)),
+        Fault::Garbage(b"?!\0garbage\r\n".to_vec()),
+    ];
+    let of = |direction| move |fault| (direction, fault);
+    request.map(of(Direction::Request)).into_iter().chain(reply.map(of(Direction::Reply))).collect()
+}
+
+/// What a call says is what happened: success means done, a plain error means
+/// not done, and only an indeterminate one leaves it open. It says so in time,
+/// and the next call is none the worse for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_says_what_happened_whatever_becomes_of_its_connection() {
+    for builder in [Redis::redis(), Redis::valkey()] {
+        let redis = builder.start().await.unwrap();
+        let clean = handler(&redis.url());
+        let proxy = Proxy::start(redis.address()).await.unwrap();
+        let config = RedisConfig::new(proxy.url(&redis.url())).with_timeout(TIMEOUT);
+        let faulty = RedisHandler::new(config).unwrap();
+        for (direction, fault) in faults() {
+            for does in Does::ALL {
+                let what = format!("{does:?} with {fault:?} on the {direction:?}");
+                let key = fresh_key();
+                let (before, after) = does.states();
+                let mut version = Version::counter(0);
+                if before.is_some() {
+                    write(&clean, &key, "old", &creating()).await.unwrap();
+                    version = faulty.read(&key).await.expect(&what).unwrap().version;
+                } else {
+                    assert!(faulty.read(&key).await.expect(&what).is_none());
+                }
+                let mut hit = proxy.next(direction, fault.clone());
+                let begin = Instant::now();
+                let result = does.run(&faulty, &key, &version).await;
+                assert!(begin.elapsed() < TIMEOUT + SLACK, "{what}: {:?}", begin.elapsed());
+                assert!(hit.has_happened(), "{what}: nothing happened");
+                proxy.heal();
+                let found = payload(&clean, &key).await;
+                match result {
+                    Ok(()) => assert_eq!(found.as_deref(), after, "{what} was said to be done"),
+                    Err(err) => {
+                        let kinds = [ErrorKind::Unavailable, ErrorKind::Timeout];
+                        assert!(kinds.contains(&err.kind()), "{what}: {err}");
+                        if !err.is_indeterminate() {
+                            assert_eq!(
+                                found.as_deref(),
+                                before,
+                                "{what} was said not to be: {err}"
+                            );
+                        }
+                    }
+                }
+                // What was held back may still happen, so another key.
+                let next = create(&faulty, "next").await;
+                assert_eq!(payload(&faulty, &next).await.as_deref(), Some("next"), "{what}");
+            }
+        }
+    }
+}
+
+/// Reads and whatever can be found out go through although the connection was
+/// cut after the server had done them; the rest is said to be open.
+#[tokio::test]
+async fn what_can_be_found_out_after_a_cut_is_no_error() {
+    for builder in [Redis::redis(), Redis::valkey()] {
+        let redis = builder.start().await.unwrap();
+        let proxy = Proxy::start(redis.address()).await.unwrap();
+        let handler = handler(&proxy.url(&redis.url()));
+        handler.open().await.unwrap();
+        for does in Does::ALL {
+            let key = fresh_key();
+            let mut version = Version::counter(0);
+            if does.states().0.is_some() {
+                write(&handler, &key, "old", &creating()).await.unwrap();
+                version = handler.read(&key).await.unwrap().unwrap().version;
+            }
+            let hit = proxy.next(Direction::Request, Fault::CutReply);
+            let result = does.run(&handler, &key, &version).await;
+            hit.wait().await;
+            assert_eq!(payload(&handler, &key).await.as_deref(), does.states().1, "{does:?}");
+            match does {
+                Does::Replace | Does::DestroyAt => {
+                    let err = result.unwrap_err();
+                    assert_eq!(err.kind(), ErrorKind::Unavailable);
+                    assert!(err.is_indeterminate(), "{does:?}: {err}");
+                }
+                _ => result.unwrap(),
+            }
+        }
+    }
+}
+
+/// Somebody else wrote after a write whose answer was lost: nobody can say any
+/// more what came of it, and it is not done a second time.
+#[tokio::test]
+async fn a_write_that_was_overwritten_before_it_was_found_out_stays_open() {
+    let redis = Redis::valkey().start().await.unwrap();
+    let clean = handler(&redis.url());
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let faulty = handler(&proxy.url(&redis.url()));
+    faulty.open().await.unwrap();
+    let key = create(&clean, "old").await;
+    let version = faulty.read(&key).await.unwrap().unwrap().version;
+    let stalled = proxy.next(Direction::Reply, Fault::Stall);
+    let writing = tokio::spawn(async move { write(&faulty, &key, "mine", &at(&version)).await });
+    stalled.wait().await;
+    assert_eq!(payload(&clean, &key).await.as_deref(), Some("mine"));
+    write(&clean, &key, "theirs", &replacing()).await.unwrap();
+    proxy.cut();
+    let err = writing.await.unwrap().unwrap_err();
+    assert!(err.is_indeterminate(), "{err}");
+    assert_eq!(payload(&clean, &key).await.as_deref(), Some("theirs"));
+}
+
+/// A connection on which nobody answered in time is not used again, although it
+/// is open.
+#[tokio::test]
+async fn a_half_open_connection_is_left() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let config = RedisConfig::new(proxy.url(&redis.url())).with_timeout(TIMEOUT);
+    let handler = RedisHandler::new(config).unwrap();
+    let key = create(&handler, "session").await;
+    proxy.set_on(0, Direction::Request, Fault::Swallow);
+    let err = handler.read(&key).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Timeout, "{err}");
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+    assert_eq!(proxy.accepted(), 2);
+}

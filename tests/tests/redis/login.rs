@@ -1,0 +1,164 @@
+//! Users, passwords and rights.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use session_core::testkit;
+use session_core::{ErrorKind, SessionHandler};
+use session_redis::{RedisConfig, RedisHandler};
+use session_tests::servers::{PASSWORD, Redis};
+
+use crate::here::*;
+
+/// What the README says that a user needs.
+const RIGHTS: &str = "~session:* -@all +get +set +getrange +setrange +del +pttl +pexpire +time \
+     +zadd +zrem +zscore +zrange +zremrangebyscore +evalsha +eval +scan +wait";
+
+#[test]
+fn the_readme_lists_these_rights() {
+    let readme = include_str!("../../../session-redis/README.md");
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(readme).contains(&words(RIGHTS)));
+}
+
+/// The whole contract, by a user who may do nothing else.
+#[test]
+fn the_least_rights_are_enough() {
+    for builder in [Redis::redis(), Redis::valkey()] {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let redis = runtime.block_on(builder.user("app", RIGHTS).start()).unwrap();
+        let url = redis.url_of("app");
+        let databases = AtomicU32::new(0);
+        let failures = testkit::failures(testkit::cases(), || async {
+            let number = databases.fetch_add(1, Ordering::Relaxed);
+            let config = RedisConfig::new(&url).with_prefix(format!("session:{number}:"));
+            RedisHandler::connect(config).await.unwrap()
+        });
+        assert_eq!(failures, [""; 0]);
+        let denied: Vec<redis::Value> = runtime.block_on(redis.query(&["ACL", "LOG"])).unwrap();
+        assert!(denied.is_empty(), "{denied:?}");
+    }
+}
+
+#[tokio::test]
+async fn missing_rights_are_a_typed_error() {
+    let builder = Redis::redis()
+        .user("elsewhere", "~other:* +@all")
+        .user("reader", "~session:* -@all +get +set")
+        .user("nobody", "~session:* -@all");
+    let redis = builder.start().await.unwrap();
+    let mut errors = Vec::new();
+    for user in ["elsewhere", "nobody"] {
+        let handler = handler(&redis.url_of(user));
+        errors.push(not_done(handler.open().await));
+        errors.push(not_done(handler.read(&fresh_key()).await));
+        errors.push(not_done(write(&handler, &fresh_key(), "s", &creating()).await));
+        errors.push(not_done(handler.destroy(&fresh_key(), None).await));
+    }
+    let handler = handler(&redis.url_of("reader"));
+    let key = create(&handler, "session").await;
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+    errors.push(not_done(write(&handler, &key, "changed", &replacing()).await));
+    errors.push(not_done(handler.touch(&key, LONG).await));
+    assert!(handler.warnings().await.unwrap().is_empty(), "who may not ask is not told");
+    for err in errors {
+        assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}");
+        let text = format!("{err} {err:?}");
+        assert!(text.contains("README") && !text.contains(PASSWORD), "{text}");
+        assert!(!text.contains(&key.to_string()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_one_clear_line_without_the_password() {
+    let redis = Redis::redis().password().start().await.unwrap();
+    for login in [":wr0ng@", "ann:wr0ng@", ""] {
+        for protocol in ["resp2", "resp3"] {
+            let url = format!("redis://{login}{}?protocol={protocol}", redis.address());
+            let registry = session_http::registry();
+            let err = not_done(registry.connect(&url).await);
+            assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}");
+            let text = format!("{err} {err:?}");
+            assert!(text.contains("password") && !text.contains("wr0ng"), "{text}");
+            assert_eq!(err.to_string().lines().count(), 1);
+        }
+    }
+}
+
+/// The password changes while the program runs, and comes back.
+#[tokio::test]
+async fn a_changed_password_is_an_error_until_it_is_right_again() {
+    let redis = Redis::valkey().user("app", "~* +@all").start().await.unwrap();
+    let handler = handler(&redis.url_of("app"));
+    let key = create(&handler, "session").await;
+    let change = async |password: &str| {
+        let set = ["ACL", "SETUSER", "app", "resetpass", &format!(">{password}")];
+        let _: () = redis.query(&set).await.unwrap();
+        let _: redis::Value = redis.query(&["CLIENT", "KILL", "USER", "app"]).await.unwrap();
+    };
+    change("an0ther").await;
+    for _ in 0..3 {
+        let err = not_done(handler.read(&key).await);
+        assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}");
+        assert!(!format!("{err} {err:?}").contains(PASSWORD));
+    }
+    change(PASSWORD).await;
+    let begin = Instant::now();
+    while handler.read(&key).await.is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(2), "the right password is of no use");
+    }
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+}
+
+/// A user without `HELLO` has RESP2, and the same answers.
+#[tokio::test]
+async fn who_may_not_say_hello_speaks_resp2() {
+    let rights = format!("{RIGHTS} -hello");
+    let redis = Redis::redis().user("app", &rights).start().await.unwrap();
+    let url = redis.url_of("app");
+    let handler = handler(&url);
+    let key = create(&handler, "session").await;
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+    let resp3 = crate::here::handler(&format!("{url}?protocol=resp3"));
+    match resp3.read(&key).await {
+        Ok(found) => assert_eq!(found.unwrap().payload, "session"),
+        Err(err) => assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}"),
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_there_is_a_bad_setting() {
+    let redis = Redis::redis().start().await.unwrap();
+    let url = format!("redis://{}/99", redis.address());
+    let err = not_done(session_http::registry().connect(&url).await);
+    assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{err}");
+    assert!(err.to_string().contains("database"), "{err}");
+}
+
+#[tokio::test]
+async fn a_socket_and_databases_work() {
+    let redis = Redis::redis().password().start().await.unwrap();
+    let socket = redis.directory().join("socket");
+    let url = format!("unix://{}?db=3&pass={PASSWORD}", socket.display());
+    let handler = handler(&url);
+    let key = create(&handler, "session").await;
+    let there = crate::here::handler(&format!("redis://:{PASSWORD}@{}/3", redis.address()));
+    assert_eq!(payload(&there, &key).await.as_deref(), Some("session"));
+    let elsewhere = crate::here::handler(&format!("redis://:{PASSWORD}@{}/2", redis.address()));
+    assert_eq!(payload(&elsewhere, &key).await, None);
+}
+
+#[tokio::test]
+async fn an_applications_own_client_is_used() {
+    let redis = Redis::redis().password().start().await.unwrap();
+    let url = format!("redis://:{PASSWORD}@{}/4", redis.address());
+    let client = redis::Client::open(url.as_str()).unwrap();
+    let handler = RedisHandler::from_client(client, RedisConfig::default()).unwrap();
+    handler.open().await.unwrap();
+    let key = create(&handler, "session").await;
+    assert_eq!(payload(&crate::here::handler(&url), &key).await.as_deref(), Some("session"));
+    redis.kill();
+    redis.restart().await.unwrap();
+    assert_eq!(payload(&handler, &key).await, None, "nothing was kept on disk");
+    write(&handler, &key, "again", &creating()).await.unwrap();
+}

@@ -1,0 +1,127 @@
+//! Each error that a server may answer with, from one that answers with nothing else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use session_core::{ErrorKind, SessionHandler};
+use session_redis::{RedisConfig, RedisHandler};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::here::*;
+
+/// A server that answers every command with the same words, for so long, and
+/// then that there is no such key.
+struct Parrot {
+    address: SocketAddr,
+    heard: Arc<AtomicU64>,
+}
+
+impl Parrot {
+    async fn start(words: &'static str, times: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let heard = Arc::clone(&count);
+                tokio::spawn(async move {
+                    let mut buffer = [0; 4096];
+                    while let Ok(1..) = stream.read(&mut buffer).await {
+                        let answer = match heard.fetch_add(1, Ordering::SeqCst) {
+                            number if number < times => format!("-{words}\r\n"),
+                            _ => "$-1\r\n".to_owned(),
+                        };
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, heard }
+    }
+
+    fn handler(&self) -> RedisHandler {
+        let config = RedisConfig::new(format!("redis://{}", self.address));
+        RedisHandler::new(config.with_timeout(Duration::from_millis(300))).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_kind_and_says_that_nothing_happened() {
+    use ErrorKind::{Corrupt, Internal, PermissionDenied, StorageFull, Unavailable, Unsupported};
+    for (words, kind) in [
+        ("LOADING Redis is loading the dataset in memory", Unavailable),
+        ("BUSY Redis is busy running a script", Unavailable),
+        ("MASTERDOWN Link with MASTER is down", Unavailable),
+        ("CLUSTERDOWN Hash slot not served", Unavailable),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", Unavailable),
+        ("READONLY You can't write against a read only replica.", Unavailable),
+        ("MOVED 5 127.0.0.1:1", Unavailable),
+        ("NOREPLICAS Not enough good replicas to write.", Unavailable),
+        ("MISCONF Errors writing to the AOF file: No space left on device", Unavailable),
+        ("OOM command not allowed when used memory > 'maxmemory'.", StorageFull),
+        ("NOPERM User secret has no permissions", PermissionDenied),
+        ("NOAUTH Authentication required.", PermissionDenied),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", Corrupt),
+        ("ERR unknown command 'GET', with args beginning with: 'secret'", Unsupported),
+        ("ERR something new about secret", Internal),
+        ("NEWCODE about secret", Internal),
+    ] {
+        let parrot = Parrot::start(words, u64::MAX).await;
+        let handler = parrot.handler();
+        for err in [
+            not_done(handler.read(&fresh_key()).await.map(drop)),
+            not_done(write(&handler, &fresh_key(), "s", &creating()).await.map(drop)),
+            not_done(write(&handler, &fresh_key(), "s", &replacing()).await.map(drop)),
+            not_done(handler.touch(&fresh_key(), LONG).await.map(drop)),
+            not_done(handler.destroy(&fresh_key(), None).await.map(drop)),
+        ] {
+            assert_eq!(err.kind(), kind, "{words}: {err}");
+            assert!(!format!("{err} {err:?}").contains("secret"), "{err:?}");
+        }
+        // Asked again and again, but with pauses.
+        let heard = parrot.heard.load(Ordering::SeqCst);
+        assert!(heard < 300, "{words}: {heard} commands within five deadlines");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_waited_for() {
+    for words in [
+        "LOADING Redis is loading the dataset in memory",
+        "BUSY Redis is busy running a script",
+        "MASTERDOWN Link with MASTER is down",
+        "CLUSTERDOWN The cluster is down",
+        "TRYAGAIN Multiple keys request during rehashing of slot",
+        "READONLY You can't write against a read only replica.",
+    ] {
+        let parrot = Parrot::start(words, 3).await;
+        assert!(parrot.handler().read(&fresh_key()).await.unwrap().is_none(), "{words}");
+        assert_eq!(parrot.heard.load(Ordering::SeqCst), 4);
+    }
+}
+
+#[tokio::test]
+async fn what_speaks_another_language_is_an_outage_and_nothing_of_it_is_shown() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\nsecret").await);
+        }
+    });
+    let config = RedisConfig::new(url).with_timeout(Duration::from_millis(300));
+    let handler = RedisHandler::new(config).unwrap();
+    let begin = Instant::now();
+    let err = handler.read(&fresh_key()).await.unwrap_err();
+    assert!(begin.elapsed() < SLACK);
+    assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
+    assert!(!format!("{err} {err:?}").contains("secret"), "{err:?}");
+    let err = write(&handler, &fresh_key(), "s", &replacing()).await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
+}
