@@ -132,6 +132,8 @@ impl MongoBuilder {
             [
                 "--bind_ip=127.0.0.1",
                 "--wiredTigerCacheSizeGB=0.25",
+                // By default the journal takes 300 MB before anything is written.
+                "--wiredTigerEngineConfigString=log=(file_max=16MB,prealloc=false)",
                 "--setParameter=diagnosticDataCollectionEnabled=false",
             ]
             .map(OsString::from),
