@@ -67,7 +67,7 @@ async fn serve(place: &Place, call: Call) {
 /// Saves a session on a disk that hangs, and reads it a hundred times meanwhile.
 async fn hang(place: &Place) {
     let mut policy = Policy::default();
-    policy.deadline = Duration::from_millis(500);
+    policy.deadline = Duration::from_secs(3);
     let sessions = SessionManager::builder(place.open()).policy(policy).build().unwrap();
     let id = Place::id(1);
     let session = sessions.load(&id).await.unwrap();
