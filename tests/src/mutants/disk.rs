@@ -106,7 +106,11 @@ impl SessionHandler for Disk {
         &INFO
     }
 
+    /// Waits for a change under way. On a real disk a reader may see what is not
+    /// flushed yet, and a power cut then takes it back, though nobody was told
+    /// that it was stored.
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
+        let _writing = self.writing.lock().await;
         Ok(self.live(&self.state(), key).map(|record| record.stored(self.now())))
     }
 
