@@ -68,12 +68,25 @@ impl Timed {
     /// If the server does not answer.
     pub async fn advance(&self, by: Duration) -> Result<()> {
         self.clock.advance(by)?;
-        match (&self.running, self.clock.now()) {
-            (Running::Sql(sql), Some(now)) => set(sql, now).await,
-            // Redis looks at the file for each command.
-            _ => Ok(()),
+        match &self.running {
+            Running::Redis(redis) => redis.follow(&self.clock).await,
+            Running::RedisCluster(cluster) => follow(cluster.nodes(), &self.clock).await,
+            Running::RedisSentinel(group) => follow(group.nodes(), &self.clock).await,
+            Running::Sql(sql) => match self.clock.now() {
+                Some(now) => set(sql, now).await,
+                None => Ok(()),
+            },
+            // None of them is started here.
+            Running::Mongo(_) | Running::MongoReplicaSet(_) => Ok(()),
         }
     }
+}
+
+async fn follow(nodes: &[Redis], clock: &Clock) -> Result<()> {
+    for node in nodes {
+        node.follow(clock).await?;
+    }
+    Ok(())
 }
 
 /// Starts a server with a user for whom the time can be set: one who may do

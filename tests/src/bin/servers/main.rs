@@ -48,7 +48,16 @@ async fn serve(words: &[OsString]) -> Result<ExitCode> {
     let code = if let [program, arguments @ ..] = words {
         // What tests that are killed leave behind goes with it.
         let temporary = tempfile::tempdir()?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        // What cargo says to a program that it runs. If a cargo below heard it, it would
+        // build those crates anew that look at it.
+        for (name, _) in env::vars_os() {
+            let words = name.as_encoded_bytes();
+            if words.starts_with(b"CARGO_PKG_") || words.starts_with(b"CARGO_MANIFEST_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .args(arguments)
             .envs(variables)
             .env("TMPDIR", temporary.path())

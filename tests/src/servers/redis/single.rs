@@ -9,6 +9,7 @@ use redis::{FromRedisValue, InfoDict};
 use tempfile::TempDir;
 
 use crate::servers::programs::Program;
+use crate::servers::wait::until;
 use crate::servers::{Authority, Certificate, Clock, PASSWORD, Process, Result, port};
 
 /// How often another port is tried when somebody else has taken the first.
@@ -280,6 +281,21 @@ impl Redis {
     pub async fn info(&self, field: &str) -> Result<String> {
         let info: InfoDict = self.query(&["INFO", "everything"]).await?;
         Ok(info.get(field).unwrap_or_default())
+    }
+
+    /// Waits until the server has the time of a clock that stands. Valkey looks at the
+    /// time of day once in a while, and counts on from there by itself in between.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer.
+    pub async fn follow(&self, clock: &Clock) -> Result<()> {
+        let Some(now) = clock.now() else { return Ok(()) };
+        until("the server's time", async || {
+            let (secs, micros): (u64, u32) = self.query(&["TIME"]).await?;
+            Ok((secs, micros) >= (now.as_secs(), now.subsec_micros()))
+        })
+        .await
     }
 
     /// Returns its name and version.
