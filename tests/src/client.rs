@@ -1,6 +1,8 @@
 //! A small HTTP/1.1 client that keeps its connections.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,13 +22,39 @@ type Connection = SendRequest<Full<Bytes>>;
 #[derive(Clone, Debug, Default)]
 pub struct Client(Arc<Mutex<HashMap<SocketAddr, Vec<Connection>>>>);
 
+/// Why there is no response.
+#[derive(Debug)]
+pub enum NoReply {
+    /// Nobody listens. The request was not sent.
+    Refused(io::Error),
+    /// The connection failed or ended too early. The request may have been heard.
+    Lost(hyper::Error),
+}
+
+impl fmt::Display for NoReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(err) => write!(f, "nobody listens: {err}"),
+            Self::Lost(err) => err.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NoReply {}
+
+impl From<hyper::Error> for NoReply {
+    fn from(err: hyper::Error) -> Self {
+        Self::Lost(err)
+    }
+}
+
 impl Client {
     /// Sends a request and reads the response to its end.
     ///
     /// # Errors
     ///
-    /// If the connection fails or ends too early.
-    pub async fn send(&self, to: SocketAddr, request: Request<Bytes>) -> hyper::Result<Reply> {
+    /// If nobody listens, or the connection fails or ends too early.
+    pub async fn send(&self, to: SocketAddr, request: Request<Bytes>) -> Result<Reply, NoReply> {
         let mut connection = match self.idle(to).await {
             Some(connection) => connection,
             None => connect(to).await?,
@@ -43,12 +71,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the connection fails or ends too early.
+    /// If nobody listens, or the connection fails or ends too early.
     pub async fn send_alone(
         to: SocketAddr,
         request: Request<Bytes>,
-    ) -> hyper::Result<Response<Incoming>> {
-        connect(to).await?.send_request(request.map(Full::new)).await
+    ) -> Result<Response<Incoming>, NoReply> {
+        Ok(connect(to).await?.send_request(request.map(Full::new)).await?)
     }
 
     async fn idle(&self, to: SocketAddr) -> Option<Connection> {
@@ -65,9 +93,8 @@ impl Client {
     }
 }
 
-async fn connect(to: SocketAddr) -> hyper::Result<Connection> {
-    let stream =
-        TcpStream::connect(to).await.unwrap_or_else(|err| panic!("nobody listens at {to}: {err}"));
+async fn connect(to: SocketAddr) -> Result<Connection, NoReply> {
+    let stream = TcpStream::connect(to).await.map_err(NoReply::Refused)?;
     drop(stream.set_nodelay(true));
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Its errors show up in the requests.

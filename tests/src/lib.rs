@@ -17,7 +17,7 @@ mod webdriver;
 pub mod workload;
 
 pub use browser::Browser;
-pub use client::Client;
+pub use client::{Client, NoReply};
 pub use jar::{Jar, Place, Taken};
 pub use process::Probe;
 pub use reply::Reply;

@@ -17,6 +17,11 @@ pub(super) struct Hand {
 }
 
 impl Hand {
+    /// Returns the answer to a logout: done, unless an id is left.
+    pub(super) fn ended(&self) -> Answer {
+        self.held.id().map_or(Answer::Done, |id| Answer::Named(SessionKey::of(&id).handle()))
+    }
+
     /// Returns to how many milliseconds a touch by this hand extends the life.
     pub(super) fn touch_idle(&self) -> u64 {
         if self.manner == Manner::Brief && self.idle == millis(Life::IDLE) {
@@ -25,8 +30,13 @@ impl Hand {
         self.idle
     }
 
-    /// Returns the answer to a write: done, or another id.
+    /// Returns the answer to a write: done, another id, or what was shown of
+    /// another session.
     pub(super) fn written(&self) -> Answer {
+        let data = self.held.data();
+        if data.tag != self.lineage {
+            return Answer::Found(data);
+        }
         match self.held.id() {
             Some(id) if SessionKey::of(&id).handle() != self.id => {
                 Answer::Named(SessionKey::of(&id).handle())

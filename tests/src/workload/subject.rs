@@ -21,7 +21,7 @@ impl Life {
     /// A life that outlasts the run.
     pub const LONG: Self = Self { idle: None, absolute: None };
     /// How long a session lives unused that was not told.
-    pub const IDLE: Duration = Duration::from_secs(600);
+    pub const IDLE: Duration = Duration::from_secs(6 * 3600);
     /// The same for [`Manner::Brief`].
     pub const BRIEF: Duration = Duration::from_secs(60);
 }
@@ -40,6 +40,12 @@ pub enum Manner {
 /// A store of sessions, as workers use it.
 #[async_trait]
 pub trait Subject: fmt::Debug + Send + Sync + 'static {
+    /// Whether the store itself is at hand: to choose lifetimes, to save strictly,
+    /// and to be asked for deadlines.
+    fn has_store(&self) -> bool {
+        true
+    }
+
     /// Begins a session that carries `tag`.
     async fn create(&self, tag: u64, life: Life) -> Result<SessionId>;
 

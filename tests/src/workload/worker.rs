@@ -53,16 +53,18 @@ impl Worker {
     /// Does one thing.
     pub(super) async fn work(&mut self) {
         let create = self.table.wants_more();
+        let has_store = self.subject.has_store();
         match self.random.u32(..100) {
             _ if create => self.create().await,
             0..34 => drop(self.load(None).await),
-            34..54 => self.act(Deed::Save).await,
+            34..54 if has_store => self.act(Deed::Save).await,
+            34..54 => self.act(Deed::Merge).await,
             54..66 => self.act(Deed::Merge).await,
             66..79 => self.act(Deed::Touch).await,
             79..84 => self.act(Deed::Regenerate).await,
             84..86 => self.act(Deed::Destroy).await,
             86..88 => self.log_out().await,
-            88..94 => self.look().await,
+            88..94 if has_store => self.look().await,
             _ => self.present().await,
         }
         if self.random.u64(..1000) < self.habits.rests.load(Ordering::Relaxed) {
@@ -101,6 +103,7 @@ impl Worker {
 
     async fn create(&mut self) {
         let life = match self.random.u8(..8) {
+            _ if !self.subject.has_store() => Life::LONG,
             0 => Life { idle: Some(self.some_time(300..900)), absolute: None },
             1 => {
                 let (idle, absolute) = (self.some_time(300..900), self.some_time(600..1500));
@@ -134,6 +137,7 @@ impl Worker {
     async fn load(&mut self, manner: Option<Manner>) -> Option<usize> {
         let known = self.table.pick(&mut self.random)?;
         let manner = manner.unwrap_or_else(|| match self.random.u8(..8) {
+            _ if !self.subject.has_store() => Manner::Merge,
             0..4 => Manner::Merge,
             4..7 => Manner::Strict,
             _ => Manner::Brief,
@@ -202,7 +206,7 @@ impl Worker {
         let result = self.attempt(call).await;
         let end = match result {
             None => End::Info("cancelled".into()),
-            Some(Ok(true)) if deed == Deed::Destroy => End::Ok(Answer::Done),
+            Some(Ok(true)) if deed == Deed::Destroy => End::Ok(hand.ended()),
             Some(Ok(true)) => End::Ok(hand.written()),
             Some(Ok(false)) => End::Ok(Answer::Gone),
             // A logout that failed is tried again when the session is dropped.

@@ -5,8 +5,10 @@
 mod support;
 
 mod checkers;
+mod losses;
 mod merge;
 mod mutants;
 mod records;
 mod search;
 mod simulation;
+mod site;

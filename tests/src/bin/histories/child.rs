@@ -9,7 +9,7 @@ use session_core::testkit::Chaos;
 use session_core::{ErrorKind, Operation, SessionId};
 use session_http::registry;
 use session_tests::history::Recorder;
-use session_tests::workload::{Direct, Drive, Habits, Known, Table};
+use session_tests::workload::{Direct, Drive, Habits, Known, Subject, Table};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,9 @@ const COLLECT_EVERY: u64 = 25;
 const WINDOW: usize = 10;
 /// Calls by each process on a session.
 const USES: u32 = 50;
+
+/// What can go wrong inside of a process.
+pub(crate) const NEMESES: [&str; 3] = ["calls", "cancel", "collect"];
 
 /// The operations of the store that go wrong.
 const CALLS: [Operation; 5] =
@@ -46,20 +49,7 @@ impl Here {
         let chaos = Chaos::new(registry().connect(uri).await?);
         let deadline = Duration::from_millis(options.deadline);
         let direct = Direct::new(chaos.clone(), deadline);
-        let habits = Habits::default();
-        habits.rests.store(30, Ordering::Relaxed);
-        let drive = Drive {
-            subjects: vec![Arc::new(direct.clone())],
-            workers: options.workers,
-            first: process << 8,
-            seed: options.seed,
-            recorder,
-            table: Arc::new(Table::new(WINDOW, USES)),
-            habits: Arc::new(habits),
-            collect_every: Arc::new(COLLECT_EVERY.into()),
-            stop: Arc::default(),
-            tell,
-        };
+        let drive = drive(options, process, Arc::new(direct.clone()), recorder, tell);
         Ok(Self { drive, direct, chaos })
     }
 
@@ -76,18 +66,54 @@ impl Here {
                     }
                 }
             }
-            "cancel" => self.drive.habits.cancels.store(200, Ordering::Relaxed),
-            "collect" => self.drive.collect_every.store(1, Ordering::Relaxed),
-            _ => {}
+            _ => hinder(&self.drive, name),
         }
     }
 
     /// Puts everything right in this process.
     pub(crate) fn heal(&self) {
         self.chaos.heal();
-        self.drive.habits.cancels.store(0, Ordering::Relaxed);
-        self.drive.collect_every.store(COLLECT_EVERY, Ordering::Relaxed);
+        relieve(&self.drive);
     }
+}
+
+/// Makes the workers of a process. `process` is a number that no other has.
+pub(crate) fn drive(
+    options: &Options,
+    process: u32,
+    subject: Arc<dyn Subject>,
+    recorder: Recorder,
+    tell: Arc<dyn Fn(&Known) + Send + Sync>,
+) -> Drive {
+    let habits = Habits::default();
+    habits.rests.store(30, Ordering::Relaxed);
+    Drive {
+        subjects: vec![subject],
+        workers: options.workers,
+        first: process << 8,
+        seed: options.seed,
+        recorder,
+        table: Arc::new(Table::new(WINDOW, USES)),
+        habits: Arc::new(habits),
+        collect_every: Arc::new(COLLECT_EVERY.into()),
+        stop: Arc::default(),
+        tell,
+    }
+}
+
+/// Lets something go wrong with workers.
+pub(crate) fn hinder(drive: &Drive, name: &str) {
+    match name {
+        "cancel" => drive.habits.cancels.store(200, Ordering::Relaxed),
+        "collect" => drive.collect_every.store(1, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+/// Lets workers work as usual.
+pub(crate) fn relieve(drive: &Drive) {
+    drive.habits.cancels.store(0, Ordering::Relaxed);
+    drive.collect_every.store(COLLECT_EVERY, Ordering::Relaxed);
 }
 
 /// Writes a session for another process. Through pipes only: it holds the secret.

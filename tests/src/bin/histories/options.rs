@@ -11,28 +11,36 @@ pub(crate) const HELP: &str = "\
 Uses sessions from several processes while things break, and checks what was answered.
 
 usage: histories [--store URI | --server NAME] [options]
+       histories http [--store URI | --server NAME] [options]
+                                                   the same through the probe application
+       histories all [options]                     every engine, and all of the below
        histories simulate [--seed S] [--count N]   a simulated store, one history a seed
        histories mutants [--seed S]                stores with a mistake, until each is caught
 
   --store URI      memory:, file:///dir, or any other engine of the build
-  --server NAME    starts a server: redis, valkey, redis-sentinel, redis-cluster,
-                   mariadb, mysql, mongodb, mongodb-replica-set
+  --server NAME    has its own: memory, file, disk (files on ext4 that can lose its power;
+                   needs root), redis, valkey, redis-sentinel, redis-cluster, mariadb, mysql,
+                   mongodb, mongodb-replica-set
   --option K=V     added to the URI; repeatable
   --seconds N      how long [20]
   --seed S         what all draw by [the time]
-  --processes N    how many, but for memory: [2]
-  --workers N      how many in each [4]
+  --processes N    how many use the store, but for memory: [2, over HTTP 4]
+  --workers N      how many in each, over HTTP how many visitors [4, over HTTP 8]
   --nemesis A,B    what breaks in turn: calls (fail, are late, lose their answer),
-                   cancel, collect (without a pause), kill-client, stop-client,
-                   kill-server, stop-server, failover [calls,cancel,collect]
+                   cancel, collect (without a pause), kill-client and stop-client (a
+                   process that uses the store), kill-server, stop-server, failover,
+                   kill-primary (after some time without replicas), power (of a disk)
+                   [calls,cancel,collect]
   --deadline MS    of every call to the store [1000]
   --tolerance MS   how far lifetimes may be off [50]
+  --control        something shall be lost: says how much, and fails if nothing is
   --keep DIR       where the history stays [only if something is wrong]
 ";
 
 /// What the command line asks for.
 pub(crate) enum Asked {
     Run(Box<Options>),
+    All(Box<Options>),
     Simulate { first: u64, count: u64 },
     Mutants { first: u64 },
     Help,
@@ -52,11 +60,15 @@ pub(crate) struct Options {
     pub(crate) deadline: u64,
     pub(crate) tolerance: u64,
     pub(crate) keep: Option<PathBuf>,
+    /// Whether workers visit an application.
+    pub(crate) http: bool,
+    /// Whether something shall be lost.
+    pub(crate) control: bool,
     /// The number of a process that was started by another.
     pub(crate) child: Option<u32>,
 }
 
-const NEMESES: [&str; 8] = [
+const NEMESES: [&str; 10] = [
     "calls",
     "cancel",
     "collect",
@@ -65,6 +77,8 @@ const NEMESES: [&str; 8] = [
     "kill-server",
     "stop-server",
     "failover",
+    "kill-primary",
+    "power",
 ];
 
 impl Options {
@@ -81,9 +95,12 @@ impl Options {
             deadline: 1000,
             tolerance: 50,
             keep: None,
+            http: false,
+            control: false,
             child: None,
         };
         let (mut word, mut count, mut seed) = (None, 10_000, None);
+        let (mut processes, mut workers) = (None, None);
         let mut args = lexopt::Parser::from_env();
         while let Some(arg) = args.next()? {
             match arg {
@@ -94,11 +111,12 @@ impl Options {
                 Long("seconds") => options.seconds = args.value()?.parse()?,
                 Long("seed") => seed = Some(args.value()?.parse()?),
                 Long("count") => count = args.value()?.parse()?,
-                Long("processes") => options.processes = args.value()?.parse()?,
-                Long("workers") => options.workers = args.value()?.parse()?,
+                Long("processes") => processes = Some(args.value()?.parse()?),
+                Long("workers") => workers = Some(args.value()?.parse()?),
                 Long("deadline") => options.deadline = args.value()?.parse()?,
                 Long("tolerance") => options.tolerance = args.value()?.parse()?,
                 Long("keep") => options.keep = Some(args.value()?.into()),
+                Long("control") => options.control = true,
                 Long("child") => options.child = Some(args.value()?.parse()?),
                 Long("nemesis") => {
                     let names = args.value()?.string()?;
@@ -115,20 +133,28 @@ impl Options {
             );
         }
         options.seed = seed.unwrap_or(options.seed);
+        options.http = word.as_deref() == Some("http");
+        options.processes = processes.unwrap_or(if options.http { 4 } else { 2 });
+        options.workers = workers.unwrap_or(if options.http { 8 } else { 4 });
+        if options.processes == 0 || options.workers == 0 {
+            return Err("without a process or a worker nothing happens".into());
+        }
         match word.as_deref() {
             Some("simulate") => Ok(Asked::Simulate { first: seed.unwrap_or(0), count }),
             Some("mutants") => Ok(Asked::Mutants { first: seed.unwrap_or(0) }),
-            Some(other) => Err(format!("there is no command `{other}`").into()),
-            None if options.store.is_some() != options.server.is_some() => {
+            Some("all") => Ok(Asked::All(Box::new(options))),
+            Some(other) if other != "http" => Err(format!("there is no command `{other}`").into()),
+            _ if options.store.is_some() != options.server.is_some() => {
                 Ok(Asked::Run(Box::new(options)))
             }
-            None => Err("give either --store or --server".into()),
+            _ => Err("give either --store or --server".into()),
         }
     }
 
     /// Returns the command that does the same again.
     pub(crate) fn command(&self) -> String {
         let mut words = vec!["histories".to_owned()];
+        words.extend(self.http.then(|| "http".to_owned()));
         let mut say = |name: &str, value: String| words.extend([format!("--{name}"), value]);
         if let Some(store) = &self.store {
             say("store", format!("'{store}'"));
@@ -144,6 +170,7 @@ impl Options {
         say("nemesis", self.nemeses.join(","));
         say("deadline", self.deadline.to_string());
         say("tolerance", self.tolerance.to_string());
+        words.extend(self.control.then(|| "--control".to_owned()));
         words.join(" ")
     }
 }

@@ -1,60 +1,228 @@
-//! What the sessions are kept in.
+//! What the sessions are kept in, and how it breaks.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use session_tests::files::Disk;
 use session_tests::servers::{Mongo, MongoReplicaSet, Redis, Result, Running, Shared, Sql};
+use tempfile::TempDir;
 
-/// Starts a server by its name. What it has acknowledged survives a `kill -9`.
-pub(crate) async fn start(name: &str) -> Result<Running> {
-    Ok(match name {
-        "redis" => Running::Redis(Redis::redis().durable().start().await?),
-        "valkey" => Running::Redis(Redis::valkey().durable().start().await?),
-        "redis-sentinel" => Shared::RedisSentinel.start().await?,
-        "redis-cluster" => Shared::RedisCluster.start().await?,
-        "mariadb" => Running::Sql(Sql::mariadb().start().await?),
-        "mysql" => Running::Sql(Sql::mysql().start().await?),
-        "mongodb" => Running::Mongo(Mongo::mongodb().start().await?),
-        "mongodb-replica-set" => {
-            Running::MongoReplicaSet(MongoReplicaSet::mongodb().start().await?)
+use crate::options::Options;
+
+/// How long a primary goes on without its replicas before it dies: what it
+/// acknowledges meanwhile is nowhere else.
+const ALONE: Duration = Duration::from_millis(500);
+
+/// Where the sessions are kept.
+pub(crate) enum Store {
+    /// Somewhere else: by its URI.
+    Elsewhere(String),
+    /// In this process.
+    Memory,
+    /// In a folder.
+    Folder(TempDir),
+    /// On a disk that can lose its power.
+    Disk(FileSystem),
+    /// On a server that was started here.
+    Server {
+        running: Box<Running>,
+        /// Which node is broken.
+        broken: usize,
+    },
+}
+
+/// A file system in a file.
+pub(crate) struct FileSystem {
+    /// `None` while it is without power.
+    disk: Option<Disk>,
+    folder: TempDir,
+    /// How often the power went.
+    lives: u32,
+}
+
+impl FileSystem {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut this = Self { disk: None, folder, lives: 0 };
+        Disk::format(&this.image());
+        this.disk = Some(Disk::mount(&this.image()));
+        Ok(this)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join(self.lives.to_string())
+    }
+
+    /// Goes on with what had been flushed.
+    fn lose_power(&mut self) -> Result<()> {
+        let old = self.image();
+        self.lives += 1;
+        if let Some(disk) = self.disk.take() {
+            disk.lose_power(&self.image());
         }
-        _ => return Err(format!("there is no server `{name}`").into()),
-    })
+        std::fs::remove_file(old)?;
+        self.disk = Some(Disk::mount(&self.image()));
+        Ok(())
+    }
 }
 
-/// Breaks a server. Returns `false` if this one does not break like that.
-pub(crate) async fn fault(server: &Running, name: &str) -> Result<bool> {
-    match (name, server) {
-        ("kill-server", Running::Redis(server)) => server.kill(),
-        ("kill-server", Running::Sql(server)) => server.kill(),
-        ("kill-server", Running::Mongo(server)) => server.kill(),
-        ("stop-server", Running::Redis(server)) => server.stop(),
-        ("stop-server", Running::Sql(server)) => server.stop(),
-        ("stop-server", Running::Mongo(server)) => server.stop(),
-        ("failover", Running::RedisSentinel(server)) => drop(server.failover().await?),
-        ("failover", Running::MongoReplicaSet(server)) => drop(server.step_down().await?),
-        _ => return Ok(false),
+impl Store {
+    /// Opens what the options ask for. What a server has acknowledged survives
+    /// its `kill -9`.
+    pub(crate) async fn open(options: &Options) -> Result<Self> {
+        let name = match (&options.server, &options.store) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(uri)) if uri.starts_with("memory:") => "memory",
+            (None, Some(uri)) => return Ok(Self::Elsewhere(uri.clone())),
+            (None, None) => return Err("give either --store or --server".into()),
+        };
+        let running = match name {
+            "memory" => return Ok(Self::Memory),
+            "file" => return Ok(Self::Folder(tempfile::tempdir()?)),
+            "disk" => return Ok(Self::Disk(FileSystem::new()?)),
+            "redis" => Running::Redis(Redis::redis().durable().start().await?),
+            "valkey" => Running::Redis(Redis::valkey().durable().start().await?),
+            "redis-sentinel" => Shared::RedisSentinel.start().await?,
+            "redis-cluster" => Shared::RedisCluster.start().await?,
+            "mariadb" => Running::Sql(Sql::mariadb().start().await?),
+            "mysql" => Running::Sql(Sql::mysql().start().await?),
+            "mongodb" => Running::Mongo(Mongo::mongodb().start().await?),
+            "mongodb-replica-set" => {
+                Running::MongoReplicaSet(MongoReplicaSet::mongodb().start().await?)
+            }
+            _ => return Err(format!("there is no server `{name}`").into()),
+        };
+        Ok(Self::Server { running: Box::new(running), broken: 0 })
     }
-    Ok(true)
+
+    /// Returns the URI with the options that were asked for.
+    pub(crate) fn uri(&self, options: &Options) -> String {
+        let mut uri = match self {
+            Self::Elsewhere(uri) => uri.clone(),
+            Self::Memory => "memory:".into(),
+            Self::Folder(folder) => format!("file://{}/sessions", folder.path().display()),
+            Self::Disk(FileSystem { disk: Some(disk), .. }) => {
+                format!("file://{}/sessions", disk.path().display())
+            }
+            Self::Disk(_) => String::new(),
+            Self::Server { running, .. } => running.url(),
+        };
+        for option in &options.extra {
+            uri.push(if uri.contains('?') { '&' } else { '?' });
+            uri.push_str(option);
+        }
+        uri
+    }
+
+    /// Returns what it is, with its version.
+    pub(crate) async fn version(&self) -> Result<String> {
+        Ok(match self {
+            Self::Elsewhere(uri) => uri.split([':', '?']).next().unwrap_or_default().into(),
+            Self::Memory => "memory".into(),
+            Self::Folder(_) => "file".into(),
+            Self::Disk(_) => "file, on ext4 that loses its power".into(),
+            Self::Server { running, .. } => running.version().await?,
+        })
+    }
+
+    /// Breaks it.
+    pub(crate) async fn fault(&mut self, name: &str, random: &mut fastrand::Rng) -> Result<()> {
+        let Self::Server { running, broken } = self else {
+            return Err(format!("{name} is for servers that were started here").into());
+        };
+        match (name, &mut **running) {
+            ("kill-server", Running::Redis(server)) => server.kill(),
+            ("kill-server", Running::Sql(server)) => server.kill(),
+            ("kill-server", Running::Mongo(server)) => server.kill(),
+            ("stop-server", Running::Redis(server)) => server.stop(),
+            ("stop-server", Running::Sql(server)) => server.stop(),
+            ("stop-server", Running::Mongo(server)) => server.stop(),
+            ("failover", Running::RedisSentinel(server)) => drop(server.failover().await?),
+            ("failover", Running::RedisCluster(server)) => {
+                let pair = random.usize(..3);
+                for replica in [pair, pair + 3] {
+                    if server.nodes()[replica].info("role").await? == "slave" {
+                        return server.failover(replica).await;
+                    }
+                }
+            }
+            ("failover", Running::MongoReplicaSet(server)) => drop(server.step_down().await?),
+            ("kill-primary", Running::RedisSentinel(server)) => {
+                *broken = server.primary().await?;
+                let nodes = server.nodes();
+                die_alone(nodes, *broken, Redis::stop, Redis::kill, Redis::resume).await;
+                server.primary_after(*broken).await?;
+            }
+            ("kill-primary", Running::RedisCluster(server)) => {
+                *broken = server.primary_of(0).await?;
+                let nodes = server.nodes();
+                let replica = (*broken + 3) % nodes.len();
+                let pair = [&nodes[*broken], &nodes[replica]];
+                die_alone(&pair, 0, |n| n.stop(), |n| n.kill(), |n| n.resume()).await;
+                server.promoted(replica).await?;
+            }
+            ("kill-primary", Running::MongoReplicaSet(server)) => {
+                *broken = server.primary().await?;
+                let members = server.members();
+                die_alone(members, *broken, Mongo::stop, Mongo::kill, Mongo::resume).await;
+                server.primary_after(*broken).await?;
+            }
+            _ => return Err(format!("this server knows no {name}").into()),
+        }
+        Ok(())
+    }
+
+    /// Repairs it.
+    pub(crate) async fn heal(&mut self, name: &str) -> Result<()> {
+        let Self::Server { running, broken } = self else { return Ok(()) };
+        match (name, &mut **running) {
+            ("kill-server", Running::Redis(server)) => server.restart().await?,
+            ("kill-server", Running::Sql(server)) => server.restart().await?,
+            ("kill-server", Running::Mongo(server)) => server.restart().await?,
+            ("stop-server", Running::Redis(server)) => server.resume(),
+            ("stop-server", Running::Sql(server)) => server.resume(),
+            ("stop-server", Running::Mongo(server)) => server.resume(),
+            ("kill-primary", Running::RedisSentinel(server)) => {
+                server.nodes()[*broken].restart().await?;
+                server.settled().await?;
+            }
+            ("kill-primary", Running::RedisCluster(server)) => {
+                server.nodes()[*broken].restart().await?;
+                server.settled().await?;
+            }
+            ("kill-primary", Running::MongoReplicaSet(server)) => {
+                server.members()[*broken].restart().await?;
+                server.settled().await?;
+            }
+            // The next one shall find replicas again.
+            ("failover", Running::RedisSentinel(server)) => server.settled().await?,
+            ("failover", Running::RedisCluster(server)) => server.settled().await?,
+            ("failover", Running::MongoReplicaSet(server)) => server.settled().await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Cuts the power, and turns it on again.
+    pub(crate) fn lose_power(&mut self) -> Result<()> {
+        let Self::Disk(disk) = self else {
+            return Err("only a disk can lose its power: --server disk".into());
+        };
+        tokio::task::block_in_place(|| disk.lose_power())
+    }
 }
 
-/// Repairs a server.
-pub(crate) async fn heal(server: &Running, name: &str) -> Result<()> {
-    match (name, server) {
-        ("kill-server", Running::Redis(server)) => server.restart().await?,
-        ("kill-server", Running::Sql(server)) => server.restart().await?,
-        ("kill-server", Running::Mongo(server)) => server.restart().await?,
-        ("stop-server", Running::Redis(server)) => server.resume(),
-        ("stop-server", Running::Sql(server)) => server.resume(),
-        ("stop-server", Running::Mongo(server)) => server.resume(),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Adds options to a URI.
-pub(crate) fn with_options(uri: &str, options: &[String]) -> String {
-    let mut uri = uri.to_owned();
-    for option in options {
-        uri.push(if uri.contains('?') { '&' } else { '?' });
-        uri.push_str(option);
-    }
-    uri
+/// Lets a primary go on without its replicas for a while, and kills it.
+async fn die_alone<N>(
+    nodes: &[N],
+    primary: usize,
+    stop: impl Fn(&N),
+    kill: impl Fn(&N),
+    resume: impl Fn(&N),
+) {
+    let replicas = || nodes.iter().enumerate().filter(|(at, _)| *at != primary);
+    replicas().for_each(|(_, node)| stop(node));
+    tokio::time::sleep(ALONE).await;
+    kill(&nodes[primary]);
+    replicas().for_each(|(_, node)| resume(node));
 }

@@ -19,6 +19,10 @@ const ALL: [Operation; 8] = [
     Operation::Index,
 ];
 
+/// Those of them that change something.
+const CHANGES: [Operation; 4] =
+    [Operation::Create, Operation::Write, Operation::Touch, Operation::Destroy];
+
 /// Makes the store behave as `mode` says, or returns `false` for an unknown mode.
 pub(crate) fn set(chaos: &Chaos, mode: &str) -> bool {
     let failing: &[Operation] = match mode {
@@ -28,6 +32,13 @@ pub(crate) fn set(chaos: &Chaos, mode: &str) -> bool {
         "errset" => &[Operation::Create, Operation::Write],
         "errtouch" => &[Operation::Touch],
         "errdel" => &[Operation::Destroy],
+        "lost" => {
+            chaos.heal();
+            for operation in CHANGES {
+                chaos.lose_reply(operation);
+            }
+            return true;
+        }
         _ => {
             let Some(millis) = mode.strip_prefix("slow:").and_then(|ms| ms.parse().ok()) else {
                 return false;

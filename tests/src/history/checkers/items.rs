@@ -17,11 +17,7 @@ pub fn check(lineage: &Lineage) -> Option<Violation> {
             tried.insert(item);
         }
     }
-    let acknowledged = answered(lineage).filter_map(|(operation, answer)| match operation.call {
-        Call::Merge { item, .. } if *answer == Answer::Done => Some(item),
-        _ => None,
-    });
-    let mut lost: Vec<_> = acknowledged.filter(|item| !found.contains(item)).collect();
+    let mut lost: Vec<_> = acknowledged(lineage).filter(|item| !found.contains(item)).collect();
     lost.sort_unstable();
     let mut strange: Vec<_> = found.difference(&tried).collect();
     strange.sort_unstable();
@@ -30,6 +26,14 @@ pub fn check(lineage: &Lineage) -> Option<Violation> {
     }
     let what = format!("at the end, items {lost:x?} are lost, and {strange:x?} nobody merged");
     Some(Violation::new("items", lineage.number, what))
+}
+
+/// Returns the items whose merge was acknowledged.
+pub(super) fn acknowledged(lineage: &Lineage) -> impl Iterator<Item = u64> {
+    answered(lineage).filter_map(|(operation, answer)| match operation.call {
+        Call::Merge { item, .. } if *answer == Answer::Done => Some(item),
+        _ => None,
+    })
 }
 
 /// Returns what was read at the very end: after everything that was answered.

@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod ids;
 pub mod items;
 pub mod linear;
+pub mod losses;
 pub mod monotonic;
 pub mod recovery;
 pub mod tags;

@@ -38,7 +38,9 @@ pub(crate) async fn store(State(app): State<App>, query: Query) -> Answer {
     if faults::set(&app.chaos, &query.text("mode")) {
         answer::done()
     } else {
-        Err(Refusal::bad_request("mode is up, down, slow:MS, errget, errset, errtouch or errdel"))
+        Err(Refusal::bad_request(
+            "mode is up, down, slow:MS, errget, errset, errtouch, errdel or lost",
+        ))
     }
 }
 

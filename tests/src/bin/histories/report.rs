@@ -1,0 +1,75 @@
+//! What a run has found.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use session_tests::history::checkers::{check, losses::losses, recovery::recoveries};
+use session_tests::history::model::Tolerance;
+use session_tests::history::{History, read};
+
+use crate::Failure;
+use crate::options::Options;
+
+/// Violations that are shown.
+const SHOWN: usize = 10;
+/// The longest recovery that is right, in nanoseconds.
+const RECOVERY: u64 = 5_000_000_000;
+/// Answered operations in a second at the least. A run with fewer has shown nothing.
+const LEAST: f64 = 20.0;
+
+/// Reads all histories, checks them and prints what was found. Returns whether
+/// nothing is wrong; of a control, whether it found what it is there to find.
+pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bool, Failure> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(keep)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            lines.extend(read(BufReader::new(File::open(path)?))?);
+        }
+    }
+    let history = History::of(lines);
+    let tolerance = Tolerance { lifetimes: options.tolerance * 1_000_000 };
+    let report = check(&history, tolerance);
+    let recoveries = recoveries(&history);
+    let longest = recoveries.iter().filter_map(|recovery| recovery.after).max().unwrap_or(0);
+    let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
+    for fault in &history.faults {
+        *faults.entry(&fault.name).or_default() += 1;
+    }
+    if !options.control {
+        for violation in report.violations.iter().take(SHOWN) {
+            println!("{violation}");
+        }
+    }
+    let faults: Vec<_> = faults.iter().map(|(name, times)| format!("{times} {name}")).collect();
+    println!(
+        "{version}{}: {} operations on {} sessions, {} open, {} failed; {} faults ({}); \
+         {} violations, {} undecided; works again after {:.2} s at the most",
+        if options.http { ", over HTTP" } else { "" },
+        report.operations,
+        report.lineages,
+        report.open,
+        report.failed,
+        history.faults.len(),
+        faults.join(", "),
+        report.violations.len(),
+        report.undecided,
+        longest as f64 / 1e9,
+    );
+    let answered = report.operations - report.open - report.failed;
+    if (answered as f64) < options.seconds * LEAST || history.faults.is_empty() {
+        println!("{answered} answers and {} faults are too few", history.faults.len());
+        return Ok(false);
+    }
+    if options.control {
+        let losses = losses(&history, tolerance);
+        println!("  control: {losses}");
+        return Ok(losses.any());
+    }
+    if longest > RECOVERY {
+        println!("it took more than 5 s until the store worked again");
+    }
+    Ok(report.violations.is_empty() && report.undecided == 0 && longest <= RECOVERY)
+}
