@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
 
-use super::{Call, End, Event, Line};
+use super::{Answer, Call, End, Event, Line};
 
 /// One call with its end.
 #[derive(Clone, Debug)]
@@ -104,6 +104,30 @@ impl History {
             .map(|(number, operations)| Lineage { number, operations })
             .collect();
         history
+    }
+
+    /// Leaves out what only looks at a session, or may have looked at an old state
+    /// of it, for stores whose primaries may be two for a while: a reading, a touch
+    /// or a refusal, unless it is of one who reads at the end.
+    #[must_use]
+    pub fn without_looks(mut self, last_reader: u32) -> Self {
+        for operation in self.lineages.iter_mut().flat_map(|lineage| &mut lineage.operations) {
+            let refused = matches!(operation.end, End::Ok(Answer::Gone | Answer::Conflict));
+            let touches = matches!(operation.call, Call::Touch { .. });
+            let looks = touches || refused || operation.call.only_looks();
+            if looks && operation.worker != last_reader && operation.is_ok() {
+                operation.end = End::Fail("may be old".into());
+            }
+        }
+        self.others.clear();
+        self
+    }
+
+    /// Returns how many operations were answered.
+    #[must_use]
+    pub fn answered(&self) -> usize {
+        let of_sessions = self.lineages.iter().flat_map(|lineage| &lineage.operations);
+        of_sessions.chain(&self.others).filter(|operation| operation.is_ok()).count()
     }
 
     /// Returns how many operations there are.

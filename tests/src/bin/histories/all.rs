@@ -6,44 +6,76 @@ use crate::{Failure, parent, seeds};
 /// Seeds of the simulation.
 const SEEDS: u64 = 2000;
 
-/// Servers, what breaks, options of the URI, and whether it goes over HTTP.
-const RUNS: [(&str, &str, &str, bool); 11] = [
-    ("memory", "calls,cancel,collect", "", false),
-    ("file", "calls,cancel,collect,kill-client,stop-client", "", false),
-    ("redis", "calls,cancel,kill-client,stop-client,kill-server,stop-server", "", false),
-    ("valkey", "calls,cancel,kill-client,stop-client,kill-server,stop-server", "", false),
-    ("redis-sentinel", "calls,cancel,kill-client,failover", ACKS, false),
-    ("redis-cluster", "calls,cancel,kill-client,failover", ACKS, false),
-    ("mariadb", "calls,cancel,collect,kill-client,kill-server,stop-server", "", false),
-    ("mysql", "calls,cancel,collect,kill-client,kill-server,stop-server", "", false),
-    ("mongodb-replica-set", "calls,cancel,collect,kill-client,failover,kill-primary", "", false),
-    ("file", "calls,cancel,collect,kill-client,stop-client", "", true),
-    ("redis", "calls,cancel,kill-client,stop-client,kill-server,stop-server", "", true),
+/// One run.
+struct Run {
+    server: &'static str,
+    nemeses: &'static str,
+    /// What is added to the URI.
+    option: Option<&'static str>,
+    http: bool,
+    stale_reads: bool,
+}
+
+impl Run {
+    const fn of(server: &'static str, nemeses: &'static str) -> Self {
+        Self { server, nemeses, option: None, http: false, stale_reads: false }
+    }
+
+    const fn with(self, option: &'static str) -> Self {
+        Self { option: Some(option), ..self }
+    }
+
+    const fn http(self) -> Self {
+        Self { http: true, ..self }
+    }
+
+    const fn with_stale_reads(self) -> Self {
+        Self { stale_reads: true, ..self }
+    }
+}
+
+const RUNS: [Run; 11] = [
+    Run::of("memory", "calls,cancel,collect"),
+    FILE,
+    REDIS,
+    Run { server: "valkey", ..REDIS },
+    // Each of both replicas may become the primary, so that both have to know.
+    Run::of("redis-sentinel", "calls,cancel,kill-client,failover,kill-primary")
+        .with("session.min_replica_acks=2")
+        .with_stale_reads(),
+    Run::of("redis-cluster", "calls,cancel,kill-client,failover,kill-primary")
+        .with("session.min_replica_acks=1"),
+    SQL,
+    Run { server: "mysql", ..SQL },
+    Run::of("mongodb-replica-set", "calls,cancel,collect,kill-client,failover,lone-primary"),
+    FILE.http(),
+    REDIS.http(),
 ];
-const ACKS: &str = "session.min_replica_acks=1";
+const FILE: Run = Run::of("file", "calls,cancel,collect,kill-client,stop-client");
+const REDIS: Run = Run::of("redis", "calls,cancel,kill-client,stop-client,kill-server,stop-server");
+const SQL: Run = Run::of("mariadb", "calls,cancel,collect,kill-client,kill-server,stop-server");
 
 /// What can lose what it has acknowledged, and shall be seen to.
-const CONTROLS: [(&str, &str, &str, bool); 4] = [
-    ("redis-sentinel", "calls,kill-primary", "", false),
-    ("redis-cluster", "calls,kill-primary", "", false),
-    ("mongodb-replica-set", "calls,kill-primary", "w=1", false),
-    ("disk", "calls,power", "session.durability=process", false),
+const CONTROLS: [Run; 5] = [
+    Run::of("redis-sentinel", "calls,lone-primary"),
+    // The old primary goes on for a while with the replica that was not chosen.
+    Run::of("redis-sentinel", "calls,failover").with("session.min_replica_acks=1"),
+    Run::of("redis-cluster", "calls,lone-primary"),
+    Run::of("mongodb-replica-set", "calls,lone-primary").with("w=1"),
+    Run::of("disk", "calls,power").with("session.durability=process"),
 ];
 
 /// Runs all, or with `--control` what can lose. Returns whether all is as it should be.
 pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     let mut right = true;
     let runs = if options.control { &CONTROLS[..] } else { &RUNS[..] };
-    for &(server, nemeses, option, http) in runs {
+    for &Run { server, nemeses, option, http, stale_reads } in runs {
         let run = Options {
             server: Some(server.into()),
             nemeses: nemeses.split(',').map(str::to_owned).collect(),
-            extra: Some(option)
-                .filter(|option| !option.is_empty())
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
+            extra: option.into_iter().map(str::to_owned).collect(),
             http,
+            stale_reads,
             processes: if http { 4 } else { options.processes },
             workers: if http { 8 } else { options.workers },
             ..options.clone()

@@ -10,6 +10,7 @@ use session_tests::workload::{Drive, Known, final_readings};
 use crate::Failure;
 use crate::child::{self, Here};
 use crate::options::Options;
+use crate::report::LAST_READER;
 use crate::scene::{Scene, torment};
 
 /// All sessions that the workers of this process have told of.
@@ -56,7 +57,7 @@ pub(crate) async fn run(options: &Options, uri: &str, recorder: &Recorder) -> Re
     let workers = tokio::spawn(here.drive.clone().run());
     torment(&mut here, options, recorder).await?;
     end(&here.drive, workers).await?;
-    final_readings(&here.direct, recorder, u32::MAX, &all.get()).await;
+    final_readings(&here.direct, recorder, LAST_READER, &all.get()).await;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use crate::Failure;
 use crate::alone::{All, end};
 use crate::child::{drive, hinder, relieve};
 use crate::options::Options;
+use crate::report::LAST_READER;
 use crate::scene::{Scene, signal, torment};
 use crate::store::Store;
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     let mut application = Application { options, store, probes, site, drive, broken: 0 };
     torment(&mut application, options, recorder).await?;
     end(&application.drive, workers).await?;
-    final_readings(&application.site, recorder, u32::MAX, &all.get()).await;
+    final_readings(&application.site, recorder, LAST_READER, &all.get()).await;
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::Failure;
 use crate::child::{self, Here, from_text, to_text};
 use crate::options::Options;
+use crate::report::LAST_READER;
 use crate::scene::{Scene, signal, torment};
 use crate::store::Store;
 
@@ -54,7 +55,7 @@ pub(crate) async fn run(
     crew.end().await?;
     let uri = crew.store.uri(options);
     let here = Here::open(options, &uri, 0, recorder.clone(), Arc::new(|_: &Known| {})).await?;
-    final_readings(&here.direct, recorder, u32::MAX, &crew.all).await;
+    final_readings(&here.direct, recorder, LAST_READER, &crew.all).await;
     Ok(())
 }
 

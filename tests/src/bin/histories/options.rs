@@ -29,10 +29,13 @@ usage: histories [--store URI | --server NAME] [options]
   --nemesis A,B    what breaks in turn: calls (fail, are late, lose their answer),
                    cancel, collect (without a pause), kill-client and stop-client (a
                    process that uses the store), kill-server, stop-server, failover,
-                   kill-primary (after some time without replicas), power (of a disk)
+                   kill-primary, lone-primary (killed after half a second without
+                   replicas), power (of a disk)
                    [calls,cancel,collect]
   --deadline MS    of every call to the store [1000]
   --tolerance MS   how far lifetimes may be off [50]
+  --stale-reads    what is read may be old while a primary changes: only what was
+                   acknowledged, and what is there at the end, is checked
   --control        something shall be lost: says how much, and fails if nothing is
   --keep DIR       where the history stays [only if something is wrong]
 ";
@@ -62,13 +65,15 @@ pub(crate) struct Options {
     pub(crate) keep: Option<PathBuf>,
     /// Whether workers visit an application.
     pub(crate) http: bool,
+    /// Whether only what is read at the end counts.
+    pub(crate) stale_reads: bool,
     /// Whether something shall be lost.
     pub(crate) control: bool,
     /// The number of a process that was started by another.
     pub(crate) child: Option<u32>,
 }
 
-const NEMESES: [&str; 10] = [
+const NEMESES: [&str; 11] = [
     "calls",
     "cancel",
     "collect",
@@ -78,6 +83,7 @@ const NEMESES: [&str; 10] = [
     "stop-server",
     "failover",
     "kill-primary",
+    "lone-primary",
     "power",
 ];
 
@@ -96,6 +102,7 @@ impl Options {
             tolerance: 50,
             keep: None,
             http: false,
+            stale_reads: false,
             control: false,
             child: None,
         };
@@ -116,6 +123,7 @@ impl Options {
                 Long("deadline") => options.deadline = args.value()?.parse()?,
                 Long("tolerance") => options.tolerance = args.value()?.parse()?,
                 Long("keep") => options.keep = Some(args.value()?.into()),
+                Long("stale-reads") => options.stale_reads = true,
                 Long("control") => options.control = true,
                 Long("child") => options.child = Some(args.value()?.parse()?),
                 Long("nemesis") => {
@@ -170,6 +178,7 @@ impl Options {
         say("nemesis", self.nemeses.join(","));
         say("deadline", self.deadline.to_string());
         say("tolerance", self.tolerance.to_string());
+        words.extend(self.stale_reads.then(|| "--stale-reads".to_owned()));
         words.extend(self.control.then(|| "--control".to_owned()));
         words.join(" ")
     }

@@ -130,6 +130,7 @@ impl Store {
         let Self::Server { running, broken } = self else {
             return Err(format!("{name} is for servers that were started here").into());
         };
+        let lone = name == "lone-primary";
         match (name, &mut **running) {
             ("kill-server", Running::Redis(server)) => server.kill(),
             ("kill-server", Running::Sql(server)) => server.kill(),
@@ -147,24 +148,32 @@ impl Store {
                 }
             }
             ("failover", Running::MongoReplicaSet(server)) => drop(server.step_down().await?),
-            ("kill-primary", Running::RedisSentinel(server)) => {
+            ("kill-primary" | "lone-primary", Running::RedisSentinel(server)) => {
                 *broken = server.primary().await?;
                 let nodes = server.nodes();
-                die_alone(nodes, *broken, Redis::stop, Redis::kill, Redis::resume).await;
+                let others = nodes.iter().enumerate().filter(|(at, _)| at != broken);
+                let replicas: Vec<_> = others.map(|(_, node)| node).collect();
+                die(&nodes[*broken], if lone { &replicas } else { &[] }).await?;
                 server.primary_after(*broken).await?;
             }
-            ("kill-primary", Running::RedisCluster(server)) => {
-                *broken = server.primary_of(0).await?;
+            ("kill-primary" | "lone-primary", Running::RedisCluster(server)) => {
+                *broken = server.primary_of(random.u16(..16_384)).await?;
                 let nodes = server.nodes();
                 let replica = (*broken + 3) % nodes.len();
-                let pair = [&nodes[*broken], &nodes[replica]];
-                die_alone(&pair, 0, |n| n.stop(), |n| n.kill(), |n| n.resume()).await;
+                let replicas = [&nodes[replica]];
+                die(&nodes[*broken], if lone { &replicas } else { &[] }).await?;
                 server.promoted(replica).await?;
             }
-            ("kill-primary", Running::MongoReplicaSet(server)) => {
+            ("kill-primary" | "lone-primary", Running::MongoReplicaSet(server)) => {
                 *broken = server.primary().await?;
                 let members = server.members();
-                die_alone(members, *broken, Mongo::stop, Mongo::kill, Mongo::resume).await;
+                let others = || members.iter().enumerate().filter(|(at, _)| lone && at != broken);
+                others().for_each(|(_, member)| member.stop());
+                if lone {
+                    tokio::time::sleep(ALONE).await;
+                }
+                members[*broken].kill();
+                others().for_each(|(_, member)| member.resume());
                 server.primary_after(*broken).await?;
             }
             _ => return Err(format!("this server knows no {name}").into()),
@@ -182,15 +191,15 @@ impl Store {
             ("stop-server", Running::Redis(server)) => server.resume(),
             ("stop-server", Running::Sql(server)) => server.resume(),
             ("stop-server", Running::Mongo(server)) => server.resume(),
-            ("kill-primary", Running::RedisSentinel(server)) => {
+            ("kill-primary" | "lone-primary", Running::RedisSentinel(server)) => {
                 server.nodes()[*broken].restart().await?;
                 server.settled().await?;
             }
-            ("kill-primary", Running::RedisCluster(server)) => {
+            ("kill-primary" | "lone-primary", Running::RedisCluster(server)) => {
                 server.nodes()[*broken].restart().await?;
                 server.settled().await?;
             }
-            ("kill-primary", Running::MongoReplicaSet(server)) => {
+            ("kill-primary" | "lone-primary", Running::MongoReplicaSet(server)) => {
                 server.members()[*broken].restart().await?;
                 server.settled().await?;
             }
@@ -212,17 +221,15 @@ impl Store {
     }
 }
 
-/// Lets a primary go on without its replicas for a while, and kills it.
-async fn die_alone<N>(
-    nodes: &[N],
-    primary: usize,
-    stop: impl Fn(&N),
-    kill: impl Fn(&N),
-    resume: impl Fn(&N),
-) {
-    let replicas = || nodes.iter().enumerate().filter(|(at, _)| *at != primary);
-    replicas().for_each(|(_, node)| stop(node));
-    tokio::time::sleep(ALONE).await;
-    kill(&nodes[primary]);
-    replicas().for_each(|(_, node)| resume(node));
+/// Kills a primary, if it has replicas after some time without them.
+async fn die(primary: &Redis, replicas: &[&Redis]) -> Result<()> {
+    if !replicas.is_empty() {
+        replicas.iter().for_each(|replica| replica.stop());
+        // What the system had in its buffers would reach them yet.
+        let _: i64 = primary.query(&["CLIENT", "KILL", "TYPE", "replica"]).await?;
+        tokio::time::sleep(ALONE).await;
+    }
+    primary.kill();
+    replicas.iter().for_each(|replica| replica.resume());
+    Ok(())
 }

@@ -17,7 +17,8 @@ pub fn check(lineage: &Lineage) -> Option<Violation> {
             tried.insert(item);
         }
     }
-    let mut lost: Vec<_> = acknowledged(lineage).filter(|item| !found.contains(item)).collect();
+    let mut lost: Vec<_> =
+        acknowledged(lineage).map(|(item, _)| item).filter(|item| !found.contains(item)).collect();
     lost.sort_unstable();
     let mut strange: Vec<_> = found.difference(&tried).collect();
     strange.sort_unstable();
@@ -28,10 +29,10 @@ pub fn check(lineage: &Lineage) -> Option<Violation> {
     Some(Violation::new("items", lineage.number, what))
 }
 
-/// Returns the items whose merge was acknowledged.
-pub(super) fn acknowledged(lineage: &Lineage) -> impl Iterator<Item = u64> {
+/// Returns the items whose merge was acknowledged, and when.
+pub(super) fn acknowledged(lineage: &Lineage) -> impl Iterator<Item = (u64, u64)> {
     answered(lineage).filter_map(|(operation, answer)| match operation.call {
-        Call::Merge { item, .. } if *answer == Answer::Done => Some(item),
+        Call::Merge { item, .. } if *answer == Answer::Done => Some((item, operation.to)),
         _ => None,
     })
 }

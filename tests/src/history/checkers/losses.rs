@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::items::{acknowledged, last_reading};
+use super::items::acknowledged;
 use super::{answered, collection, destroy};
 use crate::history::model::Tolerance;
 use crate::history::{Answer, Call, History};
@@ -10,17 +10,17 @@ use crate::history::{Answer, Call, History};
 /// What was acknowledged, and how much of it is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Merges that were acknowledged, in sessions whose end is known.
+    /// Merges that were acknowledged.
     pub merges: usize,
-    /// Those of them that are not there at the end.
+    /// Those of them that a later reading did not show.
     pub lost_merges: usize,
     /// Sessions that were created.
     pub sessions: usize,
-    /// Those of them that nobody ended, and that were not found.
+    /// Those of them that were not found although nobody had ended them.
     pub lost_sessions: usize,
-    /// Logouts that were acknowledged.
+    /// Sessions with an acknowledged logout.
     pub logouts: usize,
-    /// Those of them whose session was seen again.
+    /// Those of them that were seen again.
     pub undone_logouts: usize,
 }
 
@@ -57,32 +57,24 @@ impl fmt::Display for Losses {
 pub fn losses(history: &History, tolerance: Tolerance) -> Losses {
     let mut losses = Losses::default();
     for lineage in &history.lineages {
-        let was = |call: fn(&Call) -> bool| {
-            answered(lineage).any(|(operation, answer)| {
-                call(&operation.call) && matches!(answer, Answer::Done | Answer::Named(_))
-            })
-        };
-        losses.sessions += usize::from(was(|call| matches!(call, Call::Create { .. })));
-        if was(|call| matches!(call, Call::Destroy { .. })) {
-            losses.logouts += 1;
-            losses.undone_logouts += usize::from(destroy::check(lineage).is_some());
-            continue;
-        }
+        let is_new = |call: &Call| matches!(call, Call::Create { .. });
+        let created = answered(lineage).any(|(operation, _)| is_new(&operation.call));
+        losses.sessions += usize::from(created);
         let vanished = collection::check(lineage, tolerance).is_some();
         losses.lost_sessions += usize::from(vanished);
-        let merged: Vec<_> = acknowledged(lineage).collect();
-        match last_reading(lineage) {
-            Some(data) => {
-                losses.merges += merged.len();
-                let lost = merged.iter().filter(|item| data.items.binary_search(item).is_err());
-                losses.lost_merges += lost.count();
-            }
-            None if vanished => {
-                losses.merges += merged.len();
-                losses.lost_merges += merged.len();
-            }
-            None => {}
+        for (item, acknowledged) in acknowledged(lineage) {
+            losses.merges += 1;
+            let missed = answered(lineage).any(|(operation, answer)| match answer {
+                Answer::Found(data) if operation.from > acknowledged => !data.items.contains(&item),
+                _ => false,
+            });
+            losses.lost_merges += usize::from(missed || vanished);
         }
+        let logged_out = answered(lineage).any(|(operation, answer)| {
+            matches!(operation.call, Call::Destroy { .. }) && *answer == Answer::Done
+        });
+        losses.logouts += usize::from(logged_out);
+        losses.undone_logouts += usize::from(destroy::check(lineage).is_some());
     }
     losses
 }

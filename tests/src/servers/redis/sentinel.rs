@@ -75,7 +75,7 @@ impl RedisSentinel {
     }
 
     /// Waits until each Sentinel sees a primary that is well, two replicas and
-    /// two other Sentinels.
+    /// two other Sentinels, and all replicas that run follow the primary.
     ///
     /// # Errors
     ///
@@ -93,7 +93,13 @@ impl RedisSentinel {
             })
             .await?;
         }
-        Ok(())
+        until("the replicas", async || {
+            let primary = self.primary().await?;
+            let running = self.nodes.iter().filter(|node| node.process().id().is_some());
+            let replicas: usize = self.nodes[primary].info("connected_slaves").await?.parse()?;
+            Ok(replicas + 1 == running.count())
+        })
+        .await
     }
 
     /// Returns the URI, which names the Sentinels.
