@@ -41,12 +41,12 @@ impl Scene for Here {
         if !child::NEMESES.contains(&name) {
             return Err(format!("in one process there is no {name}").into());
         }
-        Here::fault(self, name, random);
+        self.disturb(name, random);
         Ok(())
     }
 
     async fn heal(&mut self, _: &str) -> Result<(), Failure> {
-        Here::heal(self);
+        self.calm();
         Ok(())
     }
 }

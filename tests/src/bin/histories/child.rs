@@ -54,7 +54,7 @@ impl Here {
     }
 
     /// Lets something go wrong in this process.
-    pub(crate) fn fault(&self, name: &str, random: &mut fastrand::Rng) {
+    pub(crate) fn disturb(&self, name: &str, random: &mut fastrand::Rng) {
         match name {
             "calls" => {
                 for operation in CALLS {
@@ -71,7 +71,7 @@ impl Here {
     }
 
     /// Puts everything right in this process.
-    pub(crate) fn heal(&self) {
+    pub(crate) fn calm(&self) {
         self.chaos.heal();
         relieve(&self.drive);
     }
@@ -146,13 +146,13 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
             Some(line) = told.recv() => println!("{line}"),
             line = lines.next_line() => match line? {
                 Some(line) => match line.split_once(' ') {
-                    Some(("fault", name)) => here.fault(name, &mut random),
+                    Some(("fault", name)) => here.disturb(name, &mut random),
                     Some(("id", _)) => {
                         if let Some(known) = from_text(&line) {
                             here.drive.table.learn(&known);
                         }
                     }
-                    _ if line == "heal" => here.heal(),
+                    _ if line == "heal" => here.calm(),
                     _ => here.drive.stop.store(true, Ordering::Relaxed),
                 },
                 // The parent has gone.

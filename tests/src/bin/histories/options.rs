@@ -29,7 +29,7 @@ usage: histories [--store URI | --server NAME] [options]
   --nemesis A,B    what breaks in turn: calls (fail, are late, lose their answer),
                    cancel, collect (without a pause), kill-client and stop-client (a
                    process that uses the store), kill-server, stop-server, failover,
-                   kill-primary, lone-primary (killed after half a second without
+                   kill-primary, lone-primary (killed after 1.5 s without its
                    replicas), power (of a disk)
                    [calls,cancel,collect]
   --deadline MS    of every call to the store [1000]

@@ -18,6 +18,8 @@ pub(crate) const LAST_READER: u32 = u32::MAX;
 const SHOWN: usize = 10;
 /// The longest recovery that is right, in nanoseconds.
 const RECOVERY: u64 = 5_000_000_000;
+/// One in so many sessions may be too hard for the search; the other checkers see it.
+const UNDECIDED: usize = 100;
 /// Answered operations in a second at the least. A run with fewer has shown nothing.
 const LEAST: f64 = 20.0;
 
@@ -78,5 +80,7 @@ pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bo
     if longest > RECOVERY {
         println!("it took more than 5 s until the store worked again");
     }
-    Ok(report.violations.is_empty() && report.undecided == 0 && longest <= RECOVERY)
+    Ok(report.violations.is_empty()
+        && report.undecided * UNDECIDED <= report.lineages
+        && longest <= RECOVERY)
 }

@@ -11,7 +11,7 @@ use crate::options::Options;
 
 /// How long a primary goes on without its replicas before it dies: what it
 /// acknowledges meanwhile is nowhere else.
-const ALONE: Duration = Duration::from_millis(500);
+const ALONE: Duration = Duration::from_millis(1500);
 
 /// Where the sessions are kept.
 pub(crate) enum Store {
