@@ -84,6 +84,11 @@ impl Home {
             (None, None) => {}
         }
     }
+
+    /// Returns whether time that passes ends the connections to the server.
+    pub(crate) fn connections_end(&self) -> bool {
+        matches!(self.store, Store::Server(Shared::MariaDb | Shared::MySql))
+    }
 }
 
 impl Drop for Home {
