@@ -13,6 +13,7 @@ use session_core::{OsRandom, SessionId};
 use session_http::{KeyRing, Session, Transport};
 
 use crate::here::serve;
+use crate::target::often;
 
 cases! {
     /// H091
@@ -131,7 +132,7 @@ cases! {
 
     /// H105
     async fn ids_are_distinct_and_random_in_every_bit(target) {
-        let (site, count) = (target.start(""), target.often(10_000));
+        let (site, count) = (target.start(""), often(10_000));
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
             // Without its jar, so that each request makes a session.

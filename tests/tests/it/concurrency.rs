@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use session_tests::{Browser, Reply};
 use tokio::task::JoinSet;
 
+use crate::target::often;
+
 /// One request at a time; who waits for long gives up after 20 s.
 const EXCLUSIVE: &str = "--lock-wait 20";
 
@@ -216,7 +218,7 @@ cases! {
 
     /// Each logout against a save, a read and a new id or a count.
     async fn no_logout_is_ever_undone(target) {
-        let (site, races) = (target.start(""), target.often(RACES));
+        let (site, races) = (target.start(""), often(RACES));
         let mut tasks = JoinSet::new();
         for _ in 0..8 {
             let a = site.browser();
@@ -277,13 +279,13 @@ async fn in_parallel_get(a: &Browser, uris: &[&str; 2]) -> Vec<Reply> {
     vec![one, two]
 }
 
-/// Writes, deletes and reads a key that nobody else writes, a hundred times, and
+/// Writes, deletes and reads a key that nobody else writes, time and again, and
 /// checks that each answer is what the last acknowledged operation left.
 async fn history(a: Browser, client: usize, seed: u64) {
     let key = format!("key{client}");
     let mut expected = Value::Null;
     let mut dice = seed;
-    for step in 0..100 {
+    for step in 0..often(200) {
         // Knuth's MMIX generator: any mixture will do, but always the same.
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         match (dice >> 33) % 6 {

@@ -38,19 +38,18 @@ impl Target {
     pub(crate) const REPLICA_SET: Self = one(Shared::MongoDbReplicaSet);
     pub(crate) const REPLICA_SET_IN_TWO_PROCESSES: Self = two(Shared::MongoDbReplicaSet);
 
-    /// Returns how often to do what is done `full` times where it is quick: a twentieth
-    /// of that on a server, unless `SESSION_TEST_THOROUGH` is set.
-    pub(crate) fn often(self, full: usize) -> usize {
-        let thorough = std::env::var_os("SESSION_TEST_THOROUGH").is_some();
-        if thorough || !matches!(self.store, Store::Server(_)) { full } else { full / 20 }
-    }
-
     /// Returns whether records that have expired go by themselves, so that there
     /// is nothing to collect.
     pub(crate) const fn expires_by_itself(self) -> bool {
         use Shared::{Redis, RedisCluster, RedisSentinel, Valkey};
         matches!(self.store, Store::Server(Redis | Valkey | RedisCluster | RedisSentinel))
     }
+}
+
+/// Returns how often to do what is done so often with `SESSION_TEST_THOROUGH` set: a
+/// tenth of that without.
+pub(crate) fn often(thorough: usize) -> usize {
+    if std::env::var_os("SESSION_TEST_THOROUGH").is_some() { thorough } else { thorough / 10 }
 }
 
 const fn one(server: Shared) -> Target {
