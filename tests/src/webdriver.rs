@@ -2,11 +2,14 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -14,6 +17,9 @@ use crate::Client;
 
 /// What names an element in the protocol.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How long a command may take, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A headless Chromium with a profile of its own, ended when dropped.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ impl Chromium {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // The browser is in the driver's group, and ends with it.
+            .process_group(0)
             .spawn()
             .expect("chromedriver is installed");
         let mut stdout = BufReader::new(driver.stdout.take().expect("a pipe"));
@@ -82,8 +90,8 @@ impl Chromium {
         this
     }
 
-    /// Sends a command and returns its value.
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+    /// Sends a command and returns its value, or what is wrong.
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value, Value> {
         let body = if method == Method::POST { body.to_string() } else { String::new() };
         let request = Request::builder()
             .method(method)
@@ -92,15 +100,22 @@ impl Chromium {
             .header("content-type", "application/json")
             .body(Bytes::from(body))
             .expect("a request");
-        let reply = self.client.send(self.address, request).await.expect("chromedriver answers");
+        let reply = tokio::time::timeout(PATIENCE, self.client.send(self.address, request)).await;
+        let reply = reply.expect("an answer in time").expect("chromedriver answers");
         let value = reply.json()["value"].clone();
-        assert!(reply.status.is_success(), "{path}: {value}");
-        value
+        if reply.status.is_success() { Ok(value) } else { Err(value) }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Value {
+        self.ask(method, path, body).await.unwrap_or_else(|err| panic!("{path}: {err}"))
     }
 
     async fn command(&self, method: Method, path: &str, body: Value) -> Value {
-        let path = format!("/session/{}{path}", self.session);
-        self.call(method, &path, &body).await
+        self.call(method, &self.path(path), &body).await
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("/session/{}{path}", self.session)
     }
 
     /// Goes to an address and waits until the page is there.
@@ -139,9 +154,24 @@ impl Chromium {
     }
 
     /// Clicks an element, and waits for the page that it leads to.
+    ///
+    /// # Panics
+    ///
+    /// If no other page comes.
     pub async fn click(&self, selector: &str) {
+        self.run("document.left = true").await;
         let element = self.element(selector).await;
         self.command(Method::POST, &format!("/element/{element}/click"), json!({})).await;
+        // The driver may answer before the browser has left the page.
+        let script = "return !document.left && document.readyState === 'complete'";
+        let (path, body) = (self.path("/execute/sync"), json!({ "script": script, "args": [] }));
+        let arrived = async {
+            // While one page makes room for the next, a script may find neither.
+            while self.ask(Method::POST, &path, &body).await != Ok(Value::Bool(true)) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, arrived).await.expect("another page");
     }
 
     /// Returns the cookies that the browser would send to the page.
@@ -164,8 +194,9 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // A browser whose driver goes away ends by itself.
-        drop(self.driver.kill());
+        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         drop(self.driver.wait());
         drop(self.reader.take().map(JoinHandle::join));
     }

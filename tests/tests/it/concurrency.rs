@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use session_tests::{Browser, Reply};
 use tokio::task::JoinSet;
 
+use crate::target::often;
+
 /// One request at a time; who waits for long gives up after 20 s.
 const EXCLUSIVE: &str = "--lock-wait 20";
 
@@ -214,14 +216,14 @@ cases! {
         assert_eq!(site.a.get("/peek").await.get("keys"), json!(["foo", "x"]));
     }
 
-    /// Ten thousand logouts in all, each against a save, a read and a new id or a count.
+    /// Each logout against a save, a read and a new id or a count.
     async fn no_logout_is_ever_undone(target) {
-        let site = target.start("");
+        let (site, races) = (target.start(""), often(RACES));
         let mut tasks = JoinSet::new();
         for _ in 0..8 {
             let a = site.browser();
             tasks.spawn(async move {
-                for round in 0..RACES / 8 {
+                for round in 0..races / 8 {
                     let tab = a.copy();
                     tab.post("/put?k=foo&v=bar").await.ok();
                     let old = tab.copy();
@@ -256,8 +258,8 @@ cases! {
     }
 }
 
-/// With each of the three targets: ten thousand in all.
-const RACES: usize = 3344;
+/// In one process, and in two: ten thousand with every store.
+const RACES: usize = 5_000;
 
 /// Sends POST requests side by side, with one jar.
 async fn in_parallel(a: &Browser, uris: impl IntoIterator<Item = String>) -> Vec<Reply> {
@@ -277,13 +279,13 @@ async fn in_parallel_get(a: &Browser, uris: &[&str; 2]) -> Vec<Reply> {
     vec![one, two]
 }
 
-/// Writes, deletes and reads a key that nobody else writes, a hundred times, and
+/// Writes, deletes and reads a key that nobody else writes, time and again, and
 /// checks that each answer is what the last acknowledged operation left.
 async fn history(a: Browser, client: usize, seed: u64) {
     let key = format!("key{client}");
     let mut expected = Value::Null;
     let mut dice = seed;
-    for step in 0..100 {
+    for step in 0..often(200) {
         // Knuth's MMIX generator: any mixture will do, but always the same.
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         match (dice >> 33) % 6 {

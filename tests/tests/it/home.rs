@@ -61,7 +61,12 @@ impl Home {
     /// Returns the URI of the store.
     pub(crate) fn uri(&self) -> String {
         match (&self.own, self.store) {
-            (Some(own), _) => own.url(),
+            (Some(own), _) => {
+                // Deadlines are not what these tests are about, and the machine may be busy.
+                let url = own.url();
+                let and = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{and}session.timeout=30")
+            }
             (None, Store::File) => {
                 // Power cuts are not what these tests are about.
                 format!("file://{}?session.durability=process", self.directory().display())
@@ -83,6 +88,11 @@ impl Home {
             (None, Some(own)) => own.age(by).await.unwrap(),
             (None, None) => {}
         }
+    }
+
+    /// Returns whether time that passes ends the connections to the server.
+    pub(crate) fn connections_end(&self) -> bool {
+        matches!(self.store, Store::Server(Shared::MariaDb | Shared::MySql))
     }
 }
 

@@ -20,12 +20,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::here::serve;
+use crate::target::often;
 
 cases! {
     /// H170
     async fn who_follows_a_redirect_at_once_sees_what_was_saved(target) {
         let site = target.start("").visited().await;
-        for round in 0..1000 {
+        for round in 0..often(1000) {
             let uri = format!("/status?code=302&ops=put:n:{round}");
             let request = site.a.request(Method::GET, &uri);
             let head = Client::send_alone(site.a.next_server(), request).await.unwrap();

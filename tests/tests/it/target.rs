@@ -46,6 +46,12 @@ impl Target {
     }
 }
 
+/// Returns how often to do what is done so often with `SESSION_TEST_THOROUGH` set: a
+/// tenth of that without.
+pub(crate) fn often(thorough: usize) -> usize {
+    if std::env::var_os("SESSION_TEST_THOROUGH").is_some() { thorough } else { thorough / 10 }
+}
+
 const fn one(server: Shared) -> Target {
     Target { processes: 1, store: Store::Server(server) }
 }

@@ -192,10 +192,13 @@ async fn a_cut_at_any_point_is_no_lie() {
     }
 }
 
+/// After each the driver takes half a second to look at the server again.
 fn cuts() -> Vec<Fault> {
-    let points = (0..40).chain((40..400).step_by(24));
+    let points = (0..40).step_by(4).chain((40..400).step_by(40));
     let cut = points.map(Fault::CutAfter);
-    cut.chain((0..16).map(Fault::ResetAfter)).chain([Fault::Garbage(vec![0xff; 64])]).collect()
+    cut.chain((0..16).step_by(4).map(Fault::ResetAfter))
+        .chain([Fault::Garbage(vec![0xff; 64])])
+        .collect()
 }
 
 /// Replies that come late, slowly or never end in the deadline, and the

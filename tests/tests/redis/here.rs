@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use session_core::{
-    Bytes, Error, Result, SessionHandler, SessionKey, Version, WriteMode, WriteOptions,
+    Bytes, Error, PageRequest, Result, SessionHandler, SessionKey, SessionMeta, Version, WriteMode,
+    WriteOptions,
 };
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::Shared;
@@ -42,6 +43,19 @@ pub(crate) async fn shared(server: Shared, options: &str) -> Arc<dyn SessionHand
 /// Returns a handler with the default settings.
 pub(crate) fn handler(url: &str) -> RedisHandler {
     RedisHandler::new(RedisConfig::new(url)).unwrap()
+}
+
+/// Returns all sessions of a handler. A page is short, or empty, where few of the
+/// server's keys are sessions of this handler.
+pub(crate) async fn listed(handler: &dyn SessionHandler) -> Vec<SessionMeta> {
+    let mut request = PageRequest::first(100);
+    let mut all = Vec::new();
+    loop {
+        let page = handler.lister().unwrap().list(&request).await.unwrap();
+        all.extend(page.items);
+        let Some(next) = page.next else { return all };
+        request.cursor = Some(next);
+    }
 }
 
 /// Draws a key.

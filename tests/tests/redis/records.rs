@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::{ErrorKind, ManualClock, PageRequest, SessionHandler, WriteMode, WriteOptions};
+use session_core::{ErrorKind, ManualClock, SessionHandler, WriteMode, WriteOptions};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Redis, Shared};
 
@@ -92,8 +92,7 @@ async fn what_is_of_another_type_is_neither_absent_nor_overwritten() {
             assert_eq!(not_done(touched).kind(), ErrorKind::Corrupt);
             let destroyed = handler.destroy(&key, Some(&version)).await;
             assert_eq!(not_done(destroyed).kind(), ErrorKind::Corrupt);
-            let page = handler.lister().unwrap().list(&PageRequest::first(10)).await.unwrap();
-            assert!(page.items.is_empty());
+            assert!(listed(&handler).await.is_empty());
 
             assert_eq!(redis.query::<Vec<u8>>(&["DUMP", &name]).await.unwrap(), before);
         }
@@ -116,8 +115,7 @@ async fn prefixes_keep_sessions_apart() {
     let _: () = redis.query(&["SET", &key.to_string(), "the application's"]).await.unwrap();
     for (prefix, handler) in &handlers {
         assert_eq!(payload(handler, &key).await.as_deref(), Some(*prefix));
-        let page = handler.lister().unwrap().list(&PageRequest::first(100)).await.unwrap();
-        assert_eq!(page.items.len(), 1, "{prefix}");
+        assert_eq!(listed(handler).await.len(), 1, "{prefix}");
         assert_eq!(handler.lister().unwrap().count().await.unwrap(), 1, "{prefix}");
     }
     for (_, handler) in &handlers {
@@ -175,8 +173,7 @@ async fn clocks_that_differ_move_no_deadline() {
             let key = fresh_key();
             let bounded = creating().with_absolute(2 * LONG);
             write(writer, &key, "session", &bounded).await.unwrap();
-            let page = toucher.lister().unwrap().list(&PageRequest::first(10)).await.unwrap();
-            assert_eq!(page.items.len(), 1);
+            assert_eq!(listed(toucher).await.len(), 1);
             for _ in 0..3 {
                 assert!(toucher.touch(&key, 5 * LONG).await.unwrap());
             }

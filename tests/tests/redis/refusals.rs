@@ -26,8 +26,7 @@ async fn a_full_server_takes_nothing_more_and_destroys_all_the_same() {
         );
         assert_eq!(err.kind(), ErrorKind::StorageFull, "{err}");
         assert!(!err.is_indeterminate());
-        let page = handler.lister().unwrap().list(&session_core::PageRequest::first(1000)).await;
-        keys.extend(page.unwrap().items.into_iter().map(|item| item.key));
+        keys.extend(listed(&handler).await.into_iter().map(|item| item.key));
         assert!(keys.len() > 5, "the server was full from the start");
 
         let key = keys.pop().unwrap();

@@ -132,6 +132,10 @@ impl SqlBuilder {
             ]
             .map(OsString::from),
         );
+        // A server that starts removes what it takes for the leavings of another.
+        let temporary = folder.join("tmp");
+        std::fs::create_dir_all(&temporary)?;
+        words.push(format!("--tmpdir={}", temporary.display()).into());
         if self.program == Program::MySql {
             words.extend(["--mysqlx=OFF", "--skip-log-bin"].map(OsString::from));
         }
