@@ -51,12 +51,13 @@ pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bo
             println!("{violation}");
         }
     }
+    let answered = history.answered();
     let faults: Vec<_> = faults.iter().map(|(name, times)| format!("{times} {name}")).collect();
     println!(
-        "{version}{}: {} operations on {} sessions, {} open, {} {}; {} faults ({}); \
+        "{version}{}: {} operations on {} sessions, {answered} answered, {} open, {} {}; {} faults ({}); \
          {} violations, {} undecided; works again after {:.2} s at the most",
         if options.http { ", over HTTP" } else { "" },
-        report.operations,
+        history.operations(),
         report.lineages,
         report.open,
         report.failed,
@@ -67,7 +68,6 @@ pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bo
         report.undecided,
         longest as f64 / 1e9,
     );
-    let answered = history.answered();
     if (answered as f64) < options.seconds * LEAST || history.faults.is_empty() {
         println!("{answered} answers and {} faults are too few", history.faults.len());
         return Ok(false);

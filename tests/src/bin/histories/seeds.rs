@@ -63,6 +63,7 @@ pub(crate) fn mutants(first: u64) -> bool {
             continue;
         };
         let mut checkers: Vec<_> = caught.violations.iter().map(|v| v.checker).collect();
+        checkers.sort_unstable();
         checkers.dedup();
         println!(
             "{mutant:?}: caught after {} seeds, {} operations, {:.3} s, by {}",

@@ -88,7 +88,12 @@ impl Store {
             "mysql" => Running::Sql(Sql::mysql().start().await?),
             "mongodb" => Running::Mongo(Mongo::mongodb().start().await?),
             "mongodb-replica-set" => {
-                Running::MongoReplicaSet(MongoReplicaSet::mongodb().start().await?)
+                let mut set = MongoReplicaSet::mongodb();
+                if options.control {
+                    // Else all writes wait in the buffers of members that are stopped.
+                    set = set.option("--setParameter=oplogFetcherUsesExhaust=false");
+                }
+                Running::MongoReplicaSet(set.start().await?)
             }
             _ => return Err(format!("there is no server `{name}`").into()),
         };
