@@ -80,6 +80,17 @@ fn without_flushes_a_power_cut_leaves_whole_records_or_damage_that_is_seen() {
     println!("figure: disks that lost power, durability=process: {disks}");
 }
 
+/// The same with other sessions, until a thousand disks were looked at.
+#[test]
+#[ignore = "takes minutes"]
+fn a_thousand_disks_that_lost_power_hold_what_they_should() {
+    let mut disks = 0;
+    while disks < 1_000 {
+        disks += lose_power(Durability::Full) + lose_power(Durability::Process);
+    }
+    println!("figure: disks that lost power: {disks}");
+}
+
 /// The engine without one of its flushes, which strace leaves out: the system
 /// answers as if it had flushed.
 #[test]
