@@ -170,6 +170,7 @@ impl Store {
                 server.promoted(replica).await?;
             }
             ("kill-primary" | "lone-primary", Running::MongoReplicaSet(server)) => {
+                server.settled().await?;
                 *broken = server.primary().await?;
                 let members = server.members();
                 let others = || members.iter().enumerate().filter(|(at, _)| lone && at != broken);

@@ -149,9 +149,15 @@ impl MongoReplicaSet {
     ///
     /// If that takes too long.
     pub async fn step_down(&self) -> Result<usize> {
-        let old = self.primary().await?;
         let order = doc! { "replSetStepDown": 60, "secondaryCatchUpPeriodSecs": 10 };
-        self.members[old].command(order).await?;
+        let mut old = 0;
+        // It refuses as long as no other member can take over.
+        until("the step-down", async || {
+            old = self.primary().await?;
+            self.members[old].command(order.clone()).await?;
+            Ok(true)
+        })
+        .await?;
         self.primary_after(old).await
     }
 }
