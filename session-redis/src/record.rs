@@ -19,6 +19,8 @@ const POINTER: u8 = 1;
 /// The longest lifetime in milliseconds, 35,000 years: a number that the
 /// server's scripts, which count in floating point, still know exactly.
 const MAX_MILLIS: u64 = 1 << 50;
+/// Milliseconds by which clocks of machines that are kept in step may differ.
+const SKEW: u64 = 1000;
 
 /// What a record says about itself.
 ///
@@ -90,13 +92,16 @@ impl Header {
         })
     }
 
-    /// Returns what is left of the lifetime by a reader's clock. `None` if the
-    /// clocks of writer and reader disagree so much that they cannot tell: the
-    /// server, which still has the record, is right.
+    /// Returns what is left of the lifetime by a reader's clock: at least a
+    /// millisecond, as the server still has the record. `None` if the clocks of
+    /// writer and reader disagree so much that they cannot tell.
     pub(crate) fn remaining(&self, now: Timestamp) -> Option<Duration> {
-        let elapsed = now.as_millis().checked_sub(self.touched)?;
-        let left = self.lifetime.checked_sub(elapsed)?;
-        (left > 0).then(|| Duration::from_millis(left))
+        let (now, end) = (now.as_millis(), self.touched.saturating_add(self.lifetime));
+        let (early, late) = (self.touched.saturating_sub(now), now.saturating_sub(end));
+        if early.max(late) > SKEW {
+            return None;
+        }
+        Some(Duration::from_millis(end.saturating_sub(now).clamp(1, self.lifetime.max(1))))
     }
 }
 
@@ -206,12 +211,21 @@ mod tests {
 
     #[test]
     fn clocks_that_disagree_cannot_tell_what_remains() {
-        let header = Header { touched: 1000, lifetime: 500, ..Header::default() };
+        let header = Header { touched: 2000, lifetime: 500, ..Header::default() };
         let at = |millis| header.remaining(Timestamp::from_millis(millis));
-        assert_eq!(at(1000), Some(Duration::from_millis(500)));
-        assert_eq!(at(1499), Some(Duration::from_millis(1)));
-        assert_eq!(at(1500), None);
-        assert_eq!(at(999), None);
+        assert_eq!(at(2000), Some(Duration::from_millis(500)));
+        assert_eq!(at(2499), Some(Duration::from_millis(1)));
+        assert_eq!(at(2500 + SKEW + 1), None);
+        assert_eq!(at(1999 - SKEW), None);
+    }
+
+    #[test]
+    fn clocks_that_almost_agree_tell_what_remains_at_both_ends() {
+        let header = Header { touched: 2000, lifetime: 500, ..Header::default() };
+        let at = |millis| header.remaining(Timestamp::from_millis(millis));
+        assert_eq!(at(2000 - SKEW), Some(Duration::from_millis(500)));
+        assert_eq!(at(2500), Some(Duration::from_millis(1)));
+        assert_eq!(at(2500 + SKEW), Some(Duration::from_millis(1)));
     }
 
     #[test]
