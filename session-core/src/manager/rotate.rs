@@ -53,13 +53,21 @@ impl Core {
                     Err(err) => return Err(self.give_up(&new, err).await),
                 }
             }
-            let copied = match self.catch_up(&mut old, work, conflicts, err).await {
-                Ok(()) => self.copy_again(&mut new, &old, work).await,
-                Err(failure) => Err(failure),
-            };
-            if let Err(failure) = copied {
+            if let Err(failure) = self.catch_up(&mut old, work, conflicts, err).await {
                 drop(self.destroy(&new.key, None).await);
                 return Err(failure);
+            }
+            match self.copy_again(&mut new, &old, work).await {
+                Ok(()) => {}
+                // Nobody uses the copy, so it expired while the session lived on.
+                Err(Failure::Gone) => match self.insert(&old, work).await? {
+                    Some(another) => new = another,
+                    None => return Err(Failure::Gone),
+                },
+                Err(failure) => {
+                    drop(self.destroy(&new.key, None).await);
+                    return Err(failure);
+                }
             }
         }
         self.watchers.moved(&old.key, &new.key);

@@ -3,7 +3,7 @@
 use super::expiry::extends;
 use super::{Violation, answered, lifetimes};
 use crate::history::model::Tolerance;
-use crate::history::{Answer, Call, End, Lineage};
+use crate::history::{Answer, Call, End, Lineage, Operation};
 
 /// Looks for a session that was not found although nobody can have ended it, it
 /// cannot have expired, and no other id can lead to it.
@@ -13,6 +13,7 @@ pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
     // Until when it certainly lives, by what had been acknowledged.
     let mut lives: Vec<(u64, u64)> = answered(lineage)
         .filter(|(_, answer)| matches!(answer, Answer::Done | Answer::Named(_)))
+        .filter(|(operation, _)| !is_being_replaced(lineage, operation))
         .filter_map(|(operation, _)| {
             let life = extends(operation, idle)?;
             Some((operation.to, operation.from.saturating_add(life).min(absolute)))
@@ -45,4 +46,15 @@ pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
         }
     }
     None
+}
+
+/// Whether the id of an operation gets a successor meanwhile: the copy under that may
+/// have been made before, and lives from then on.
+fn is_being_replaced(lineage: &Lineage, operation: &Operation) -> bool {
+    lineage.operations.iter().any(|other| {
+        matches!(&other.call, Call::Regenerate { id } if operation.call.id() == Some(id))
+            && other.op != operation.op
+            && other.from < operation.to
+            && operation.from < other.to
+    })
 }
