@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::testkit::Chaos;
-use session_core::{ErrorKind, Operation, SessionId};
+use session_core::{ErrorKind, Operation, SessionHandler, SessionId};
 use session_http::registry;
 use session_tests::history::Recorder;
 use session_tests::workload::{Direct, Drive, Habits, Known, Subject, Table};
@@ -30,6 +30,9 @@ pub(crate) const NEMESES: [&str; 3] = ["calls", "cancel", "collect"];
 const CALLS: [Operation; 5] =
     [Operation::Read, Operation::Create, Operation::Write, Operation::Touch, Operation::Destroy];
 
+/// How long a process that starts while things are broken waits for the server.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The workers of this process and what can be done to them.
 pub(crate) struct Here {
     pub(crate) drive: Drive,
@@ -46,7 +49,7 @@ impl Here {
         recorder: Recorder,
         tell: Arc<dyn Fn(&Known) + Send + Sync>,
     ) -> Result<Self, Failure> {
-        let chaos = Chaos::new(registry().connect(uri).await?);
+        let chaos = Chaos::new(connect(uri).await?);
         let deadline = Duration::from_millis(options.deadline);
         let direct = Direct::new(chaos.clone(), deadline);
         let drive = drive(options, process, Arc::new(direct.clone()), recorder, tell);
@@ -175,4 +178,21 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
 /// Returns where a process writes its history.
 pub(crate) fn history_file(options: &Options, process: u32) -> PathBuf {
     options.keep.clone().unwrap_or_default().join(format!("{process}.jsonl"))
+}
+
+/// Opens a store, as soon as its server is there.
+async fn connect(uri: &str) -> Result<Arc<dyn SessionHandler>, Failure> {
+    let begin = Instant::now();
+    loop {
+        match registry().connect(uri).await {
+            Ok(store) => return Ok(store),
+            Err(err)
+                if begin.elapsed() < PATIENCE
+                    && matches!(err.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) =>
+            {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err(err) => return Err(err.into()),
+        }
+    }
 }
