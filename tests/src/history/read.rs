@@ -115,7 +115,13 @@ impl History {
             let refused = matches!(operation.end, End::Ok(Answer::Gone | Answer::Conflict));
             let touches = matches!(operation.call, Call::Touch { .. });
             let looks = touches || refused || operation.call.only_looks();
-            if looks && operation.worker != last_reader && operation.is_ok() {
+            if !looks || operation.worker == last_reader || !operation.is_ok() {
+                continue;
+            }
+            if touches && !refused {
+                // Or it has extended the life of what writers met later.
+                (operation.end, operation.to) = (End::Info("may be undone".into()), u64::MAX);
+            } else {
                 operation.end = End::Fail("may be old".into());
             }
         }
