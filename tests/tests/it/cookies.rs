@@ -247,7 +247,9 @@ cases_in_one_process! {
         ] {
             let args: Vec<_> = ["--store", &uri].into_iter().chain(impossible.split(' ')).collect();
             let (code, text) = refused(&args);
-            assert_eq!((code, text.lines().count()), (1, 1), "{impossible}: {text}");
+            // The tasks of MongoDB's driver may complain that the process ends below them.
+            let said = text.lines().filter(|line| line.starts_with("probe: ")).count();
+            assert_eq!((code, said), (1, 1), "{impossible}: {text}");
         }
     }
 }
