@@ -34,9 +34,11 @@ impl Run {
     }
 }
 
-const RUNS: [Run; 11] = [
-    Run::of("memory", "calls,cancel,collect"),
-    FILE,
+const RUNS: [Run; 13] = [
+    Run::of("memory", "calls,cancel,collect,clock"),
+    Run { nemeses: "calls,cancel,collect,clock,kill-client,stop-client", ..FILE },
+    Run::of("disk", "calls,full,power"),
+    Run { nemeses: "calls,clock,flush-scripts,wire", ..REDIS },
     REDIS,
     Run { server: "valkey", ..REDIS },
     // Each of both replicas may become the primary, so that both have to know.
@@ -54,8 +56,12 @@ const RUNS: [Run; 11] = [
     REDIS.http(),
 ];
 const FILE: Run = Run::of("file", "calls,cancel,collect,kill-client,stop-client");
-const REDIS: Run = Run::of("redis", "calls,cancel,kill-client,stop-client,kill-server,stop-server");
-const SQL: Run = Run::of("mariadb", "calls,cancel,collect,kill-client,kill-server,stop-server");
+const REDIS: Run = Run::of(
+    "redis",
+    "calls,cancel,kill-client,stop-client,kill-server,stop-server,wire,full,read-only,flush-scripts",
+);
+const SQL: Run =
+    Run::of("mariadb", "calls,cancel,collect,kill-client,kill-server,stop-server,wire,read-only");
 
 /// What can lose what it has acknowledged, and shall be seen to.
 const CONTROLS: [Run; 5] = [

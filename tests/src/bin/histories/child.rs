@@ -6,14 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use session_core::testkit::Chaos;
-use session_core::{ErrorKind, Operation, SessionHandler, SessionId};
+use session_core::{ErrorKind, MemoryFactory, Operation, SessionHandler, SessionId};
+use session_file::FileFactory;
 use session_http::registry;
+use session_redis::RedisFactory;
 use session_tests::history::Recorder;
 use session_tests::workload::{Direct, Drive, Habits, Known, Subject, Table};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
 
 use crate::Failure;
+use crate::clock::{SKEW, SkewedClock};
 use crate::options::Options;
 
 /// Milliseconds between two collections.
@@ -24,7 +27,7 @@ const WINDOW: usize = 10;
 const USES: u32 = 50;
 
 /// What can go wrong inside of a process.
-pub(crate) const NEMESES: [&str; 3] = ["calls", "cancel", "collect"];
+pub(crate) const NEMESES: [&str; 4] = ["calls", "cancel", "collect", "clock"];
 
 /// The operations of the store that go wrong.
 const CALLS: [Operation; 5] =
@@ -38,6 +41,7 @@ pub(crate) struct Here {
     pub(crate) drive: Drive,
     pub(crate) direct: Direct,
     chaos: Chaos,
+    clock: SkewedClock,
 }
 
 impl Here {
@@ -49,11 +53,12 @@ impl Here {
         recorder: Recorder,
         tell: Arc<dyn Fn(&Known) + Send + Sync>,
     ) -> Result<Self, Failure> {
-        let chaos = Chaos::new(connect(uri).await?);
+        let clock = SkewedClock::default();
+        let chaos = Chaos::new(connect(uri, &clock).await?);
         let deadline = Duration::from_millis(options.deadline);
         let direct = Direct::new(chaos.clone(), deadline);
         let drive = drive(options, process, Arc::new(direct.clone()), recorder, tell);
-        Ok(Self { drive, direct, chaos })
+        Ok(Self { drive, direct, chaos, clock })
     }
 
     /// Lets something go wrong in this process.
@@ -69,6 +74,7 @@ impl Here {
                     }
                 }
             }
+            "clock" => self.clock.set(random.i64(-SKEW..=SKEW)),
             _ => hinder(&self.drive, name),
         }
     }
@@ -76,6 +82,7 @@ impl Here {
     /// Puts everything right in this process.
     pub(crate) fn calm(&self) {
         self.chaos.heal();
+        self.clock.set(0);
         relieve(&self.drive);
     }
 }
@@ -181,10 +188,15 @@ pub(crate) fn history_file(options: &Options, process: u32) -> PathBuf {
 }
 
 /// Opens a store, as soon as its server is there.
-async fn connect(uri: &str) -> Result<Arc<dyn SessionHandler>, Failure> {
+async fn connect(uri: &str, clock: &SkewedClock) -> Result<Arc<dyn SessionHandler>, Failure> {
     let begin = Instant::now();
+    // The other engines ask their server for the time.
+    let registry = registry()
+        .with(MemoryFactory::new().with_clock(clock.shared()))
+        .with(FileFactory::new().with_clock(clock.shared()))
+        .with(RedisFactory::new().with_clock(clock.shared()));
     loop {
-        match registry().connect(uri).await {
+        match registry.connect(uri).await {
             Ok(store) => return Ok(store),
             Err(err)
                 if begin.elapsed() < PATIENCE

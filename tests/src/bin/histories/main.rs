@@ -5,6 +5,7 @@ mod all;
 mod alone;
 mod application;
 mod child;
+mod clock;
 mod crew;
 mod options;
 mod parent;
@@ -12,6 +13,7 @@ mod report;
 mod scene;
 mod seeds;
 mod store;
+mod wire;
 
 use std::process::ExitCode;
 

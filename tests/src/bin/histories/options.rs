@@ -27,10 +27,13 @@ usage: histories [--store URI | --server NAME] [options]
   --processes N    how many use the store, but for memory: [2, over HTTP 4]
   --workers N      how many in each, over HTTP how many visitors [4, over HTTP 8]
   --nemesis A,B    what breaks in turn: calls (fail, are late, lose their answer),
-                   cancel, collect (without a pause), kill-client and stop-client (a
-                   process that uses the store), kill-server, stop-server, failover,
-                   kill-primary, lone-primary (killed after 1.5 s without its
-                   replicas), power (of a disk)
+                   cancel, collect (without a pause), clock (each process has another
+                   time), kill-client and stop-client (a process that uses the store),
+                   kill-server, stop-server, wire (to a server of one node: cut, refused,
+                   late, slow, stalled, half-open, torn, without an answer, garbled), full
+                   (a disk; the memory of Redis), read-only and flush-scripts (servers of
+                   one node), failover, kill-primary, lone-primary (killed after 1.5 s
+                   without its replicas), power (of a disk)
                    [calls,cancel,collect]
   --deadline MS    of every call to the store [1000]
   --tolerance MS   how far lifetimes may be off [50]
@@ -73,14 +76,19 @@ pub(crate) struct Options {
     pub(crate) child: Option<u32>,
 }
 
-const NEMESES: [&str; 11] = [
+const NEMESES: [&str; 16] = [
     "calls",
     "cancel",
     "collect",
+    "clock",
     "kill-client",
     "stop-client",
     "kill-server",
     "stop-server",
+    "wire",
+    "full",
+    "read-only",
+    "flush-scripts",
     "failover",
     "kill-primary",
     "lone-primary",
@@ -157,6 +165,11 @@ impl Options {
             }
             _ => Err("give either --store or --server".into()),
         }
+    }
+
+    /// Returns whether something breaks.
+    pub(crate) fn breaks(&self, nemesis: &str) -> bool {
+        self.nemeses.iter().any(|name| name == nemesis)
     }
 
     /// Returns the command that does the same again.

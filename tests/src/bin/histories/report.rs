@@ -10,6 +10,7 @@ use session_tests::history::model::Tolerance;
 use session_tests::history::{History, read};
 
 use crate::Failure;
+use crate::clock::SKEW;
 use crate::options::Options;
 
 /// Who reads all sessions at the end.
@@ -34,7 +35,8 @@ pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bo
         }
     }
     let history = History::of(lines);
-    let tolerance = Tolerance { lifetimes: options.tolerance * 1_000_000 };
+    let skew = if options.breaks("clock") { 2 * SKEW.unsigned_abs() } else { 0 };
+    let tolerance = Tolerance { lifetimes: (options.tolerance + skew) * 1_000_000 };
     let report = if options.stale_reads {
         check(&history.clone().without_looks(LAST_READER), tolerance)
     } else {

@@ -1,5 +1,7 @@
 //! What the sessions are kept in, and how it breaks.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,10 @@ use session_tests::servers::{Mongo, MongoReplicaSet, Redis, Result, Running, Sha
 use tempfile::TempDir;
 
 use crate::options::Options;
+use crate::wire::Wire;
+
+/// A user of MariaDB and MySQL who may not write when the server is read-only.
+const USER: &str = "sessions";
 
 /// How long a primary goes on without its replicas before it dies: what it
 /// acknowledges meanwhile is nowhere else.
@@ -26,6 +32,8 @@ pub(crate) enum Store {
     /// On a server that was started here.
     Server {
         running: Box<Running>,
+        /// What the processes see of it, if that can break.
+        wire: Option<Wire>,
         /// Which node is broken.
         broken: usize,
     },
@@ -51,6 +59,28 @@ impl FileSystem {
 
     fn image(&self) -> PathBuf {
         self.folder.path().join(self.lives.to_string())
+    }
+
+    /// What leaves no room for anything else.
+    fn ballast(&self) -> Option<PathBuf> {
+        self.disk.as_ref().map(|disk| disk.path().join("ballast"))
+    }
+
+    /// Leaves no room on the disk.
+    fn fill(&self) -> Result<()> {
+        let mut file = File::create(self.ballast().ok_or("there is no power")?)?;
+        let mut piece = 1 << 20;
+        while piece > 0 {
+            if file.write_all(&vec![0; piece]).is_err() {
+                piece /= 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room again.
+    fn empty(&self) -> Result<()> {
+        Ok(std::fs::remove_file(self.ballast().ok_or("there is no power")?)?)
     }
 
     /// Goes on with what had been flushed.
@@ -84,8 +114,8 @@ impl Store {
             "valkey" => Running::Redis(Redis::valkey().durable().start().await?),
             "redis-sentinel" => Shared::RedisSentinel.start().await?,
             "redis-cluster" => Shared::RedisCluster.start().await?,
-            "mariadb" => Running::Sql(Sql::mariadb().start().await?),
-            "mysql" => Running::Sql(Sql::mysql().start().await?),
+            "mariadb" => Running::Sql(with_user(Sql::mariadb().start().await?).await?),
+            "mysql" => Running::Sql(with_user(Sql::mysql().start().await?).await?),
             "mongodb" => Running::Mongo(Mongo::mongodb().start().await?),
             "mongodb-replica-set" => {
                 let mut set = MongoReplicaSet::mongodb();
@@ -97,7 +127,8 @@ impl Store {
             }
             _ => return Err(format!("there is no server `{name}`").into()),
         };
-        Ok(Self::Server { running: Box::new(running), broken: 0 })
+        let wire = if options.breaks("wire") { Some(Wire::to(&running).await?) } else { None };
+        Ok(Self::Server { running: Box::new(running), wire, broken: 0 })
     }
 
     /// Returns the URI with the options that were asked for.
@@ -110,7 +141,13 @@ impl Store {
                 format!("file://{}/sessions", disk.path().display())
             }
             Self::Disk(_) => String::new(),
-            Self::Server { running, .. } => running.url(),
+            Self::Server { running, wire, .. } => {
+                let url = match &**running {
+                    Running::Sql(server) => server.url_of(USER),
+                    running => running.url(),
+                };
+                wire.as_ref().map_or_else(|| url.clone(), |wire| wire.url(&url))
+            }
         };
         for option in &options.extra {
             uri.push(if uri.contains('?') { '&' } else { '?' });
@@ -132,9 +169,15 @@ impl Store {
 
     /// Breaks it.
     pub(crate) async fn fault(&mut self, name: &str, random: &mut fastrand::Rng) -> Result<()> {
-        let Self::Server { running, broken } = self else {
-            return Err(format!("{name} is for servers that were started here").into());
+        let (running, wire, broken) = match self {
+            Self::Server { running, wire, broken } => (running, wire, broken),
+            Self::Disk(disk) if name == "full" => return disk.fill(),
+            _ => return Err(format!("{name} is not for what the sessions are kept in").into()),
         };
+        if let ("wire", Some(wire)) = (name, wire) {
+            wire.fault(random).await;
+            return Ok(());
+        }
         let lone = name == "lone-primary";
         match (name, &mut **running) {
             ("kill-server", Running::Redis(server)) => server.kill(),
@@ -143,6 +186,15 @@ impl Store {
             ("stop-server", Running::Redis(server)) => server.stop(),
             ("stop-server", Running::Sql(server)) => server.stop(),
             ("stop-server", Running::Mongo(server)) => server.stop(),
+            ("full", Running::Redis(server)) => configure(server, "maxmemory", "1").await?,
+            // Without a replica none of them may be written.
+            ("read-only", Running::Redis(server)) => {
+                configure(server, "min-replicas-to-write", "1").await?;
+            }
+            ("read-only", Running::Sql(server)) => server.run("SET GLOBAL read_only = 1").await?,
+            ("flush-scripts", Running::Redis(server)) => {
+                let _: () = server.query(&["SCRIPT", "FLUSH"]).await?;
+            }
             ("failover", Running::RedisSentinel(server)) => drop(server.failover().await?),
             ("failover", Running::RedisCluster(server)) => {
                 let pair = random.usize(..3);
@@ -189,7 +241,14 @@ impl Store {
 
     /// Repairs it.
     pub(crate) async fn heal(&mut self, name: &str) -> Result<()> {
-        let Self::Server { running, broken } = self else { return Ok(()) };
+        let (running, wire, broken) = match self {
+            Self::Server { running, wire, broken } => (running, wire, broken),
+            Self::Disk(disk) if name == "full" => return disk.empty(),
+            _ => return Ok(()),
+        };
+        if let ("wire", Some(wire)) = (name, wire) {
+            return wire.heal().await;
+        }
         match (name, &mut **running) {
             ("kill-server", Running::Redis(server)) => server.restart().await?,
             ("kill-server", Running::Sql(server)) => server.restart().await?,
@@ -197,6 +256,11 @@ impl Store {
             ("stop-server", Running::Redis(server)) => server.resume(),
             ("stop-server", Running::Sql(server)) => server.resume(),
             ("stop-server", Running::Mongo(server)) => server.resume(),
+            ("full", Running::Redis(server)) => configure(server, "maxmemory", "0").await?,
+            ("read-only", Running::Redis(server)) => {
+                configure(server, "min-replicas-to-write", "0").await?;
+            }
+            ("read-only", Running::Sql(server)) => server.run("SET GLOBAL read_only = 0").await?,
             ("kill-primary" | "lone-primary", Running::RedisSentinel(server)) => {
                 server.nodes()[*broken].restart().await?;
                 server.settled().await?;
@@ -225,6 +289,17 @@ impl Store {
         };
         tokio::task::block_in_place(|| disk.lose_power())
     }
+}
+
+/// Gives a server the user of the sessions.
+async fn with_user(server: Sql) -> Result<Sql> {
+    server.user(USER, "ALL PRIVILEGES ON tests.*").await?;
+    Ok(server)
+}
+
+/// Sets something of a server that runs.
+async fn configure(server: &Redis, name: &str, value: &str) -> Result<()> {
+    server.query(&["CONFIG", "SET", name, value]).await
 }
 
 /// Kills a primary, if it has replicas after some time without them.
