@@ -22,6 +22,7 @@ mod registry;
 mod runtime;
 mod serializer;
 mod session;
+mod sync;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod uri;

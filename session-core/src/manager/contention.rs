@@ -1,11 +1,12 @@
 //! Lines of those who want the same session, inside one process.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 
 use crate::SessionKey;
+use crate::sync::Mutex;
 
 /// Lines of those who want the same session.
 ///

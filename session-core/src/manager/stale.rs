@@ -1,10 +1,11 @@
 //! What the store said lately, for when it is down.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::session::state::Current;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{SessionKey, Timestamp};
 
 /// The most memory that is spent on it, about: 64 MiB.

@@ -1,12 +1,13 @@
 //! Who wants to know when a session ends.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
 use super::Core;
 use super::load::Found;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{SessionId, SessionKey};
 
 /// Who wants to know when a session ends, inside this process.

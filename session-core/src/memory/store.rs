@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Bound;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use super::hash::BuildKeyHasher;
 use super::lock::Lock;
 use super::record::Record;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Owner, SessionKey, Timestamp};
 
 /// As many as a byte has values: the first byte of a key is its shard, so that

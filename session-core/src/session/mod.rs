@@ -7,13 +7,14 @@ pub(crate) mod state;
 mod status;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 pub use self::cookie::CookieAction;
 pub use self::data::Key;
 pub use self::life::Save;
 pub use self::status::Status;
 use crate::manager::Core;
+use crate::sync::{Mutex, MutexGuard};
 use crate::{Result, SessionId};
 use state::{Opened, State};
 
