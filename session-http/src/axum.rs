@@ -11,6 +11,10 @@ use crate::{LazySession, Session, SessionRejection, default_response};
 
 /// Loads the session. Without a [`SessionLayer`](crate::SessionLayer), or if the
 /// store is down, the request is answered with the error.
+///
+/// axum runs this before the request's body has come. An exclusive session is
+/// locked from then on, however slow the client sends: a handler that takes a
+/// body takes [`LazySession`] beside it and loads when the body is there.
 impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
