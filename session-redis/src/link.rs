@@ -35,6 +35,12 @@ impl Live {
     pub(crate) fn new(connection: MultiplexedConnection, gone: Arc<AtomicBool>) -> Self {
         Self { connection, gone }
     }
+
+    /// Returns the mark of an end. Who sets it ends the connection for calls to come.
+    #[cfg(feature = "sentinel")]
+    pub(crate) const fn gone(&self) -> &Arc<AtomicBool> {
+        &self.gone
+    }
 }
 
 impl Link {

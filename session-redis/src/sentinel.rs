@@ -1,6 +1,8 @@
 //! Finding the primary through Sentinel.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -19,6 +21,14 @@ pub(crate) struct Sentinels {
     greeting: Greeting,
     master: String,
     tls: bool,
+    found: Mutex<Found>,
+}
+
+/// The primary that was found last, and the connections to it.
+#[derive(Default)]
+struct Found {
+    address: Option<Address>,
+    connections: Vec<Weak<AtomicBool>>,
 }
 
 impl Sentinels {
@@ -29,6 +39,7 @@ impl Sentinels {
             greeting: greeting.with_login(user.as_deref(), password.as_deref()),
             master: config.master.clone().unwrap_or_default(),
             tls: matches!(location.addresses.first(), Some(Address::Tcp { tls: true, .. })),
+            found: Mutex::default(),
         }
     }
 
@@ -36,13 +47,18 @@ impl Sentinels {
     ///
     /// All Sentinels are asked at once, so that one that hangs costs nothing. The
     /// first answer counts that leads to a server which calls itself the primary.
+    /// If it is another one than before, connections to the one before are gone: else
+    /// a call would read from the one what another call has long changed on the other.
     pub(crate) async fn primary(&self, greeting: &Greeting) -> Result<Live, Failure> {
         let asked = self.addresses.iter().map(|sentinel| self.ask(sentinel, greeting));
         let mut asked: FuturesUnordered<_> = asked.collect();
         let mut worst: Option<Failure> = None;
         while let Some(answer) = asked.next().await {
             match answer {
-                Ok(live) => return Ok(live),
+                Ok((address, live)) => {
+                    self.remember(address, &live);
+                    return Ok(live);
+                }
                 Err(failure) => {
                     if worst.is_none() || failure.next == Next::GiveUp {
                         worst = Some(failure);
@@ -53,7 +69,24 @@ impl Sentinels {
         Err(worst.unwrap_or_else(error::unexpected))
     }
 
-    async fn ask(&self, sentinel: &Address, greeting: &Greeting) -> Result<Live, Failure> {
+    fn remember(&self, address: Address, live: &Live) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.address.as_ref() != Some(&address) {
+            for former in found.connections.drain(..).filter_map(|gone| gone.upgrade()) {
+                former.store(true, Ordering::Release);
+            }
+            found.address = Some(address);
+        }
+        found.connections.retain(|gone| gone.strong_count() > 0);
+        found.connections.push(Arc::downgrade(live.gone()));
+    }
+
+    /// Asks one Sentinel, and goes where it says.
+    async fn ask(
+        &self,
+        sentinel: &Address,
+        greeting: &Greeting,
+    ) -> Result<(Address, Live), Failure> {
         let live = self.greeting.connect(sentinel).await?;
         let mut cmd = redis::cmd("SENTINEL");
         cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
@@ -77,7 +110,7 @@ impl Sentinels {
             )),
             Err(failure) if failure.kind != ErrorKind::PermissionDenied => Err(failure),
             // Who may not ask learns of a replica by its refusals.
-            _ => Ok(primary),
+            _ => Ok((address, primary)),
         }
     }
 

@@ -166,6 +166,26 @@ async fn a_write_that_no_majority_confirms_is_not_acknowledged() {
     while handler.read(&key).await.is_err() {}
 }
 
+/// By default reads see everything, the unconfirmed too; who asks for what the
+/// majority has confirmed does not.
+#[tokio::test]
+async fn a_write_that_no_majority_confirms_is_shown_by_default() {
+    let set = MongoReplicaSet::mongodb().start().await.unwrap();
+    let handler = default(&set.url()).await;
+    let careful = default(&with_option(&set.url(), "readConcernLevel=majority")).await;
+    let (key, version) = create(&handler).await;
+    let old = careful.read(&key).await.unwrap().unwrap();
+    let primary = set.primary().await.unwrap();
+    let others = || (0..3).filter(|index| *index != primary).map(|index| &set.members()[index]);
+    others().for_each(|member| member.stop());
+    let write = handler.write(&key, "new".into(), &at(version)).await;
+    assert!(write.unwrap_err().is_indeterminate());
+    assert_eq!(handler.read(&key).await.unwrap().unwrap().payload, "new");
+    assert_eq!(careful.read(&key).await.unwrap().unwrap().payload, old.payload);
+    others().for_each(|member| member.resume());
+    set.settled().await.unwrap();
+}
+
 /// The reply of a write is lost after the write was made. The driver asks again
 /// under the same number, and the server answers what it answered before.
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
-use session_tests::servers::RedisSentinel;
+use session_tests::servers::{Redis, RedisSentinel};
 
 use crate::here::*;
 
@@ -57,6 +57,34 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
         assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
         servers.settled().await.unwrap();
     }
+}
+
+/// Reads and writes that wait for replicas have a connection each. Both lead to the
+/// same primary: one that finds another takes the other along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_go_where_writes_go() {
+    let servers = RedisSentinel::redis().start().await.unwrap();
+    let handler = with_acks(&servers.url());
+    let key = create(&handler, "here").await;
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("here"));
+    // The Sentinels take another server for the primary. The old one does not know.
+    let (old, new) = (&servers.nodes()[0], Redis::redis().start().await.unwrap());
+    let port = new.address().port().to_string();
+    for sentinel in servers.sentinels() {
+        let _: () = sentinel.query(&["SENTINEL", "REMOVE", "mymaster"]).await.unwrap();
+        let monitor = ["SENTINEL", "MONITOR", "mymaster", "127.0.0.1", &port, "2"];
+        let _: () = sentinel.query(&monitor).await.unwrap();
+    }
+    // Only the connection of writes is lost.
+    let clients: String = old.query(&["CLIENT", "LIST", "TYPE", "normal"]).await.unwrap();
+    let waited = clients.lines().find(|client| client.contains(" cmd=wait ")).unwrap();
+    let id = waited.split(' ').next().unwrap().strip_prefix("id=").unwrap();
+    let killed: u32 = old.query(&["CLIENT", "KILL", "ID", id]).await.unwrap();
+    assert_eq!(killed, 1);
+    // It has no replicas.
+    let err = write(&handler, &key, "there", &creating()).await.unwrap_err();
+    assert!(err.is_indeterminate(), "{err}");
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("there"));
 }
 
 /// Without a replica that confirms, a write is not said to be done.

@@ -49,9 +49,9 @@ const RUNS: [Run; 13] = [
         .with("session.min_replica_acks=1"),
     SQL,
     Run { server: "mysql", ..SQL },
-    // A primary shows what no other member has yet, and may have to take it back.
+    // By default a primary shows what no other member has yet, and may have to take it back.
     Run::of("mongodb-replica-set", "calls,cancel,collect,kill-client,failover,lone-primary")
-        .with_stale_reads(),
+        .with("readConcernLevel=linearizable"),
     FILE.http(),
     REDIS.http(),
 ];
