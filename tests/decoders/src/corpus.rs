@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use session_core::testkit::ScriptedRandom;
 use session_core::{
     Bincode, Bytes, Json, MemoryHandler, MessagePack, Owner, Postcard, Serializer, Serializers,
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use crate::{file, frame, wait};
 
 /// Returns inputs for a target: valid ones, and those that were once found to
-/// break something or to reach far, from the folder `corpora`.
+/// break something or to reach far, from the folder `corpora`: one to a line.
 ///
 /// # Panics
 ///
@@ -37,11 +38,10 @@ pub fn corpus(target: &str) -> Vec<Vec<u8>> {
         "file_record" => files(),
         _ => panic!("no target {target}"),
     };
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora").join(target);
-    let mut paths: Vec<_> =
-        fs::read_dir(kept).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    inputs.extend(paths.into_iter().map(|path| fs::read(path).expect("a file")));
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora").join(format!("{target}.txt"));
+    let kept = fs::read_to_string(kept).unwrap_or_default();
+    let lines = kept.lines().filter(|line| !line.starts_with('#'));
+    inputs.extend(lines.map(|line| BASE64.decode(line.as_bytes()).expect("a line of base64")));
     inputs
 }
 
