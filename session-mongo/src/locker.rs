@@ -25,9 +25,8 @@ impl Store {
         op: Operation,
         to: &Collections,
         key: &SessionKey,
-        fence: Option<FencingToken>,
+        fence: FencingToken,
     ) -> Result<()> {
-        let Some(fence) = fence else { return Ok(()) };
         let find = to.locks.find(held(key, fence)).projection(doc! { "_id": 1 });
         match only_batch(op, find.limit(-1).batch().await).await? {
             Some(batch) if crate::store::documents(op, &batch)?.len() == 1 => Ok(()),

@@ -73,12 +73,11 @@ impl Store {
         if let Some(collections) = self.collections.get() {
             return Ok(collections);
         }
-        self.collections
-            .get_or_try_init(|| async {
-                let uri = self.uri.clone().unwrap_or_default();
-                client::connect(&self.config, uri).await
-            })
-            .await
+        let connect = async || {
+            let uri = self.uri.clone().unwrap_or_default();
+            client::connect(&self.config, uri).await
+        };
+        Box::pin(self.collections.get_or_try_init(connect)).await
     }
 
     /// Calls the server: connects if need be, keeps the deadline, and repeats

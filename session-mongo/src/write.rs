@@ -29,7 +29,9 @@ impl Store {
         }
         let version = new_version()?;
         self.call(op, |to| async move {
-            self.check_lock(op, to, key, options.fence).await?;
+            if let Some(fence) = options.fence {
+                Box::pin(self.check_lock(op, to, key, fence)).await?;
+            }
             if create && self.insert(to, key, payload, options, version).await? {
                 return Ok(Version::counter(version.cast_unsigned()));
             }
@@ -43,7 +45,8 @@ impl Store {
             };
             match done {
                 true => Ok(Version::counter(version.cast_unsigned())),
-                false => Err(self.refusal(to, key, options).await),
+                // In a box, as this is rare: each write's future would be as large.
+                false => Err(Box::pin(self.refusal(to, key, options)).await),
             }
         })
         .await
@@ -111,7 +114,7 @@ impl Store {
                 (0, _) => Ok(false),
                 (_, 0) => {
                     // It has expired, is a pointer, or was touched in this very millisecond.
-                    let state = self.state(op, to, key).await;
+                    let state = Box::pin(self.state(op, to, key)).await;
                     let state = state.map_err(|err| err.with_indeterminate(false))?;
                     Ok(state.is_some_and(|state| state.live && !state.pointer))
                 }
@@ -144,7 +147,7 @@ impl Store {
             if result.deleted_count > 0 || only_at.is_none() {
                 return Ok(result.deleted_count > 0);
             }
-            let state = self.state(op, to, key).await;
+            let state = Box::pin(self.state(op, to, key)).await;
             match state.map_err(|err| err.with_indeterminate(false))? {
                 Some(state) if state.live => Err(conflict(op)),
                 _ => Ok(false),

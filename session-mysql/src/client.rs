@@ -139,8 +139,8 @@ impl Client {
             if let (Err(fault), Lease::Own(_)) = (&result, &lease)
                 && fault.wants_text()
             {
-                result =
-                    connection::execute_text(lease.raw(), sql, params).await.map_err(Fault::of);
+                let text = Box::pin(connection::execute_text(lease.raw(), sql, params));
+                result = text.await.map_err(Fault::of);
             }
             if result.as_ref().map_or_else(Fault::spares_connection, |_| true) {
                 lease.give_back();
@@ -161,11 +161,12 @@ impl Client {
             Source::Own(pool) => return Ok(Lease::Own(pool.take().await?)),
             Source::Theirs { pool, max_packet } => (pool, max_packet),
         };
-        let connection = pool.acquire().await.map_err(Fault::connecting)?;
+        // In a box, or the calls of those who give no pool would be as large as this.
+        let connection = Box::pin(pool.acquire()).await.map_err(Fault::connecting)?;
         let mut borrowed = Borrowed { connection, max_packet: 0, is_sound: false };
         borrowed.max_packet = match known.load(Ordering::Relaxed) {
             0 => {
-                let asked = ask_max_packet(&mut borrowed.connection).await;
+                let asked = Box::pin(ask_max_packet(&mut borrowed.connection)).await;
                 let max_packet = asked.map_err(Fault::connecting)?;
                 known.store(max_packet, Ordering::Relaxed);
                 max_packet

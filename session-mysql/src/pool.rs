@@ -53,8 +53,9 @@ impl Pool {
         if let Some(connection) = self.fresh_enough() {
             return Ok(Lease { pool: self, connection, is_new: false, _permit: permit });
         }
-        let connection =
-            Connection::open(&self.options, &self.init).await.map_err(Fault::connecting)?;
+        // In a box, as this is rare: each call's future would be as large as connecting needs.
+        let opening = Box::pin(Connection::open(&self.options, &self.init));
+        let connection = opening.await.map_err(Fault::connecting)?;
         Ok(Lease { pool: self, connection, is_new: true, _permit: permit })
     }
 

@@ -65,7 +65,8 @@ impl Link {
         {
             return Err(failure.clone());
         }
-        match dialer.dial().await {
+        // In a box, as this is rare: each call's future would be as large as connecting needs.
+        match Box::pin(dialer.dial()).await {
             Ok(live) => {
                 *last = None;
                 self.put(Some(live.clone()));

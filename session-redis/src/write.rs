@@ -111,7 +111,7 @@ impl Store {
             Ok(Answer { value: Value::Okay, unconfirmed }) => Ok(done(unconfirmed)),
             Ok(Answer { value: Value::Nil, .. }) => Err(taken()),
             Ok(_) => Err(error::unexpected().into_error(call.op)),
-            Err(failure) => self.settle(call, draft, failure).await,
+            Err(failure) => Box::pin(self.settle(call, draft, failure)).await,
         }
     }
 
@@ -142,7 +142,7 @@ impl Store {
                 self.without_ifeq();
                 self.by_script(call, draft).await
             }
-            Err(failure) => self.settle(call, draft, failure).await,
+            Err(failure) => Box::pin(self.settle(call, draft, failure)).await,
         }
     }
 
@@ -151,7 +151,7 @@ impl Store {
         loop {
             let answer = match self.run_write(call, draft).await {
                 Ok(answer) => answer,
-                Err(failure) => return self.settle(call, draft, failure).await,
+                Err(failure) => return Box::pin(self.settle(call, draft, failure)).await,
             };
             match answer.value {
                 Value::Int(code::ENTER_FIRST) => self.enter(call, draft).await?,
