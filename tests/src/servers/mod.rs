@@ -27,6 +27,7 @@ pub use self::own::Own;
 pub use self::process::Process;
 pub use self::redis::{
     Redis, RedisBuilder, RedisCluster, RedisClusterBuilder, RedisSentinel, RedisSentinelBuilder,
+    redis_connection,
 };
 pub use self::shared::Shared;
 pub use self::sql::{Sql, SqlBuilder};

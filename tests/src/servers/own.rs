@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, MySqlConnection};
 
 use std::time::Duration;
 
+use super::redis::redis_connection;
 use super::{Result, Shared};
 
 /// The part of a server that belongs to one test: a prefix, tables or a database
@@ -119,24 +120,24 @@ impl Own {
     async fn primaries(&self) -> Result<Vec<MultiplexedConnection>> {
         let (scheme, rest) = self.server.split_once("://").ok_or("no URI")?;
         if !scheme.contains('+') {
-            return Ok(vec![connect(&self.server).await?]);
+            return Ok(vec![redis_connection(self.server.as_str()).await?]);
         }
         let first = rest.split([',', '/', '?']).next().unwrap_or_default();
-        let mut first = connect(&format!("redis://{first}")).await?;
+        let mut first = redis_connection(format!("redis://{first}")).await?;
         let mut nodes = Vec::new();
         if scheme.contains("sentinel") {
             let name = rest.split("session.master=").nth(1).unwrap_or("mymaster");
             let name = name.split('&').next().unwrap_or_default();
             let ask = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
             let (host, port): (String, u16) = ask.query_async(&mut first).await?;
-            nodes.push(connect(&format!("redis://{host}:{port}")).await?);
+            nodes.push(redis_connection(format!("redis://{host}:{port}")).await?);
         } else {
             let ask = redis::cmd("CLUSTER").arg("NODES").to_owned();
             let view: String = ask.query_async(&mut first).await?;
             for line in view.lines().filter(|line| line.contains("master")) {
                 let address = line.split([' ', '@']).nth(1).unwrap_or_default();
                 let address: SocketAddr = address.parse()?;
-                nodes.push(connect(&format!("redis://{address}")).await?);
+                nodes.push(redis_connection(format!("redis://{address}")).await?);
             }
         }
         Ok(nodes)
@@ -182,8 +183,4 @@ enum Kind {
     Redis,
     Sql,
     Mongo,
-}
-
-async fn connect(url: &str) -> Result<MultiplexedConnection> {
-    Ok(redis::Client::open(url)?.get_multiplexed_async_connection().await?)
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use mongodb::bson::{Document, doc};
-use session_tests::servers::{Authority, Certificate, Mongo, PASSWORD, Redis, Sql};
+use session_tests::servers::{
+    Authority, Certificate, Mongo, PASSWORD, Redis, Sql, redis_connection,
+};
 use sqlx::{Connection, MySqlConnection};
 use tokio::net::TcpStream;
 
@@ -87,8 +89,7 @@ async fn a_server_that_does_not_start_says_why() {
 async fn users_may_do_what_they_were_allowed_to() {
     let redis = Redis::redis().password().user("reader", "~* +get").start().await.unwrap();
     let query = async |url: String, words: [&str; 3]| {
-        let client = redis::Client::open(url).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut connection = redis_connection(url).await.unwrap();
         redis::cmd(words[0]).arg(&words[1..]).query_async::<Option<String>>(&mut connection).await
     };
     query(redis.url(), ["SET", "key", "value"]).await.unwrap_err();

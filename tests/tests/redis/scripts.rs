@@ -1,7 +1,7 @@
 //! Servers that forget scripts, or never had them.
 
 use session_core::SessionHandler;
-use session_tests::servers::{Redis, RedisCluster};
+use session_tests::servers::{Redis, RedisCluster, redis_connection};
 
 use crate::here::*;
 
@@ -39,8 +39,7 @@ async fn a_server_that_keeps_forgetting_loses_no_increment() {
     let flushing = tokio::spawn({
         let url = redis.url();
         async move {
-            let client = redis::Client::open(url).unwrap();
-            let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+            let mut connection = redis_connection(url).await.unwrap();
             loop {
                 let flush = redis::cmd("SCRIPT").arg("FLUSH").exec_async(&mut connection).await;
                 flush.unwrap();

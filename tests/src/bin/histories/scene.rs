@@ -40,9 +40,11 @@ pub(crate) async fn torment(
         }
         let Some(name) = round.pop().filter(|_| Instant::now() < end) else { continue };
         recorder.fault(Event::Fault(name.clone()));
-        scene.fault(&name, &mut random).await?;
+        let broken = scene.fault(&name, &mut random).await;
+        broken.map_err(|err| format!("{name} cannot be done: {err}"))?;
         scene.pass(soon(&mut random, 100..900)).await;
-        scene.heal(&name).await?;
+        let healed = scene.heal(&name).await;
+        healed.map_err(|err| format!("{name} cannot be undone: {err}"))?;
         recorder.fault(Event::Heal(name));
     }
     // So that the last fault shows how long it keeps on working.

@@ -8,6 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, InfoDict};
 use tempfile::TempDir;
 
+use super::redis_connection;
 use crate::servers::programs::Program;
 use crate::servers::wait::until;
 use crate::servers::{Authority, Certificate, Clock, PASSWORD, Process, Result, port};
@@ -259,7 +260,7 @@ impl Redis {
     /// If the server does not answer.
     pub async fn connection(&self) -> Result<MultiplexedConnection> {
         let url = format!("redis+unix://{}/socket?db=0{}", self.directory().display(), self.user);
-        Ok(redis::Client::open(url)?.get_multiplexed_async_connection().await?)
+        redis_connection(url).await
     }
 
     /// Runs a command as a user who may do everything.
