@@ -125,16 +125,22 @@ return 1
 /// Keys: the session. Arguments: the lifetime in milliseconds, the caller's
 /// time, and if the owner's entry was renewed its score and for how long it stays.
 ///
+/// A touch that was long on its way comes with an old time, by which what
+/// remains would seem to be less than before: the time that the record tells is
+/// taken then, unless the clocks disagree by more than a second anyway.
+///
 /// Answers `DONE`, or the owner whose entry must be renewed first.
 const TOUCH: &str = r"
 local head = redis.call('GETRANGE', KEYS[1], 0, 71)
 if head == '' then return 0 end
 if #head ~= 72 or string.sub(head, 1, 4) ~= 'SES\1' then return 5 end
 if string.byte(head, 5) == 1 then return 0 end
-local covered, _, life, absolute = struct.unpack('<I8I8I8I8', head, 41)
+local covered, touched, life, absolute = struct.unpack('<I8I8I8I8', head, 41)
 local left = redis.call('PTTL', KEYS[1])
 local elapsed = math.max(life - left, 0)
-local new = tonumber(ARGV[1])
+local new, now = tonumber(ARGV[1]), tonumber(ARGV[2])
+local ahead = touched + elapsed - now
+if ahead > 0 and ahead <= 1000 then now = now + ahead end
 if absolute > 0 then
     absolute = math.max(absolute - elapsed, 1)
     new = math.min(new, absolute)
@@ -149,7 +155,7 @@ if entry ~= '\0\0\0\0\0\0\0\0' then
         return {redis.call('GETRANGE', KEYS[1], 72, 71 + string.byte(head, 6))}
     end
 end
-local times = struct.pack('<I8I8I8I8', covered, tonumber(ARGV[2]), new, absolute)
+local times = struct.pack('<I8I8I8I8', covered, now, new, absolute)
 redis.call('SETRANGE', KEYS[1], 32, entry .. times)
 if new > left then redis.call('PEXPIRE', KEYS[1], string.format('%.0f', new)) end
 return 1

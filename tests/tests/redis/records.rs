@@ -1,7 +1,7 @@
 //! What is stored, under which names, and for how long.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, ManualClock, SessionHandler, WriteMode, WriteOptions};
 use session_redis::{RedisConfig, RedisHandler};
@@ -189,6 +189,26 @@ async fn clocks_that_differ_move_no_deadline() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             assert!(!toucher.touch(&key, LONG).await.unwrap());
+        }
+    }
+}
+
+/// The caller's time comes with a touch and is older than the one of the write
+/// that overtook it.
+#[tokio::test]
+async fn a_touch_that_was_long_on_its_way_moves_no_deadline_back() {
+    for server in [Shared::Redis, Shared::Valkey] {
+        let config = RedisConfig::new(server.url()).with_prefix(prefix());
+        let (before, after) = (ManualClock::new(), ManualClock::new());
+        after.advance(Duration::from_millis(900));
+        let late = RedisHandler::new(config).unwrap().with_clock(Arc::new(before));
+        let handler = late.clone().with_clock(Arc::new(after));
+        let begin = Instant::now();
+        let key = create(&handler, "session").await;
+        for idle in [Duration::from_secs(1), LONG] {
+            assert!(late.touch(&key, idle).await.unwrap());
+            let remaining = handler.read(&key).await.unwrap().unwrap().remaining.unwrap();
+            assert!(remaining + begin.elapsed() >= LONG, "{remaining:?}");
         }
     }
 }
