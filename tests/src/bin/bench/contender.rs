@@ -116,6 +116,10 @@ impl Contender {
         }
     }
 
+    pub(crate) const fn has_sessions(self) -> bool {
+        matches!(self, Self::Ours(_) | Self::Raw(_))
+    }
+
     /// Returns the server that keeps its sessions, if that is one.
     pub(crate) const fn store(self) -> Option<Shared> {
         match self {

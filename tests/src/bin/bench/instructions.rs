@@ -34,6 +34,11 @@ async fn total(
     let server = Server::start(contender, dir, None, &valgrind)
         .map_err(|err| format!("{err}; is valgrind installed?"))?;
     let mut client = Client::connect(server.addr).await?;
+    if contender.has_sessions() {
+        // No server has new visitors only, and some learn from what they read.
+        let known = client.prepare(Operation::Read).await?;
+        client.ask(&known).await?;
+    }
     let request = client.prepare(operation).await?;
     for _ in 0..requests {
         client.ask(&request).await?;
