@@ -15,11 +15,14 @@ pub struct Tolerance {
     /// How much earlier or later than computed a lifetime may end, in
     /// nanoseconds: the grain of the store's clock, and its offset if there is one.
     pub lifetimes: u64,
+    /// Whether the clocks of those who use the store differ: for that long one may
+    /// still find what has expired for another.
+    pub clocks_differ: bool,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { lifetimes: 50_000_000 }
+        Self { lifetimes: 50_000_000, clocks_differ: false }
     }
 }
 
@@ -148,6 +151,9 @@ impl<'a> Model<'a> {
             next.push(*state);
         } else if self.may_have_expired(state, operation) {
             next.push(State { life: Life::Dead, ..*state });
+            if self.tolerance.clocks_differ {
+                next.push(*state);
+            }
         }
     }
 }

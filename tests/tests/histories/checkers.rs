@@ -4,6 +4,7 @@ use session_tests::history::checkers::{
     collection, counter, deadlines, destroy as ending, exclusion, expiry, ids, items, linear,
     monotonic, recovery, tags,
 };
+use session_tests::history::model::Tolerance;
 use session_tests::history::{Answer, Call, Data, End, Fault, History, Operation};
 
 use crate::support::{EXACT, MS, Story, TAG, a, destroy, found, load, merge, regenerate};
@@ -32,6 +33,25 @@ fn calls_that_overlap_may_have_happened_in_either_order() {
     };
     assert!(linear::check(story(8).lineage(), EXACT).is_ok());
     assert!(linear::check(story(10).lineage(), EXACT).is_err());
+}
+
+#[test]
+fn what_has_expired_stays_so_unless_clocks_differ() {
+    let differ = |lifetimes| Tolerance { lifetimes, clocks_differ: true };
+    let story = |expired, seen| {
+        let story = Story::of(100).then(expired, expired + 1, load("a"), Answer::Gone);
+        story.then(seen, seen + 1, load("a"), found(1, &[], 0))
+    };
+    for (expired, seen, tolerance, right) in [
+        (100, 102, Tolerance { clocks_differ: false, ..differ(20 * MS) }, false),
+        (100, 102, differ(20 * MS), true),
+        (82, 119, differ(20 * MS), true),
+        (70, 102, differ(20 * MS), false),
+        (100, 130, differ(20 * MS), false),
+    ] {
+        let story = story(expired, seen);
+        assert_eq!(linear::check(story.lineage(), tolerance).is_ok(), right, "{expired} {seen}");
+    }
 }
 
 #[test]

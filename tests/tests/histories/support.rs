@@ -9,7 +9,7 @@ pub(crate) const TAG: u64 = 7;
 /// A millisecond, in nanoseconds.
 pub(crate) const MS: u64 = 1_000_000;
 /// No time may be off.
-pub(crate) const EXACT: Tolerance = Tolerance { lifetimes: 0 };
+pub(crate) const EXACT: Tolerance = Tolerance { lifetimes: 0, clocks_differ: false };
 
 /// Writes a history, call by call.
 #[derive(Default)]

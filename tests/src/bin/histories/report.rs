@@ -35,8 +35,10 @@ pub(crate) fn report(options: &Options, keep: &Path, version: &str) -> Result<bo
         }
     }
     let history = History::of(lines);
-    let skew = if options.breaks("clock") { 2 * SKEW.unsigned_abs() } else { 0 };
-    let tolerance = Tolerance { lifetimes: (options.tolerance + skew) * 1_000_000 };
+    let clocks_differ = options.breaks("clock");
+    let skew = if clocks_differ { 2 * SKEW.unsigned_abs() } else { 0 };
+    let lifetimes = (options.tolerance + skew) * 1_000_000;
+    let tolerance = Tolerance { lifetimes, clocks_differ };
     let report = if options.stale_reads {
         check(&history.clone().without_looks(LAST_READER), tolerance)
     } else {
