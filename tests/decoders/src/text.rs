@@ -15,7 +15,7 @@ pub fn session_id(bytes: &[u8]) {
         }
         // Says as much of anything that is as long.
         Err(err) => {
-            let other = SessionId::parse(&"!".repeat(text.len())).expect_err("no id");
+            let other = SessionId::parse("!".repeat(text.len())).expect_err("no id");
             assert_eq!(err.to_string(), other.to_string());
         }
     }

@@ -203,7 +203,10 @@ impl Object for Model<'_> {
                 next.push(State { life: Life::Dead, ..*state });
                 // The pointer that leads from an old id has an end.
                 let pointed = operation.to < self.replaced[id].saturating_add(POINTER_LIFE);
-                if state.life != Life::Live(id) && !pointed {
+                // Nor is there anything to end for one by whose clock it has expired.
+                let expired =
+                    self.tolerance.clocks_differ && self.may_have_expired(state, operation);
+                if (state.life != Life::Live(id) && !pointed) || expired {
                     next.push(*state);
                 }
             }

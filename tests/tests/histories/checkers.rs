@@ -55,6 +55,18 @@ fn what_has_expired_stays_so_unless_clocks_differ() {
 }
 
 #[test]
+fn where_clocks_differ_a_session_that_may_have_expired_need_not_be_ended() {
+    let tolerance = Tolerance { lifetimes: 20 * MS, clocks_differ: true };
+    for (ended, right) in [(70, false), (85, true)] {
+        let story = Story::of(100).then(ended, ended + 1, destroy(), Answer::Done);
+        let story = story.then(90, 91, load("a"), found(1, &[], 0));
+        assert_eq!(linear::check(story.lineage(), tolerance).is_ok(), right, "{ended}");
+        assert_eq!(ending::check(story.lineage(), tolerance).is_none(), right, "{ended}");
+        assert!(ending::check(story.lineage(), EXACT).is_some());
+    }
+}
+
+#[test]
 fn what_may_have_happened_may_happen_once_at_any_time_or_never() {
     let story = |writes, items: &[u64]| {
         Story::of(LONG).maybe(2, merge(1)).then(8, 9, load("a"), found(1, &[], 0)).then(
@@ -75,11 +87,11 @@ fn nothing_answers_after_an_acknowledged_destroy() {
         |answer| Story::of(LONG).then(2, 3, destroy(), Answer::Done).then(4, 5, merge(1), answer);
     for (answer, right) in [(Answer::Gone, true), (Answer::Done, false)] {
         let story = story(answer);
-        story.is(right, ending::check(story.lineage()));
+        story.is(right, ending::check(story.lineage(), EXACT));
     }
     let overlapping =
         Story::of(LONG).then(2, 5, destroy(), Answer::Done).then(4, 6, merge(1), Answer::Done);
-    overlapping.is(true, ending::check(overlapping.lineage()));
+    overlapping.is(true, ending::check(overlapping.lineage(), EXACT));
 }
 
 #[test]
@@ -92,7 +104,7 @@ fn a_logout_by_the_old_id_ends_the_session() {
     };
     for (answer, right) in [(Answer::Gone, true), (found(2, &[], 0), false)] {
         let story = story(answer);
-        story.is(right, ending::check(story.lineage()));
+        story.is(right, ending::check(story.lineage(), EXACT));
     }
 }
 

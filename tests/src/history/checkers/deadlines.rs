@@ -15,6 +15,9 @@ pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
     let (idle, (earliest, absolute)) = lifetimes(lineage)?;
     let longest = lineage.operations.iter().filter_map(|operation| extends(operation, idle)).max();
     let off = tolerance.lifetimes;
+    // One clock may have been ahead when the deadline was set, and behind when it was looked at,
+    // and the next time the other way round.
+    let apart = if tolerance.clocks_differ { 2 * off } else { off };
     // Two writes may have been on their way for different times.
     let differs = absolute - earliest;
     let mut looks: Vec<_> = answered(lineage)
@@ -57,7 +60,7 @@ pub fn check(lineage: &Lineage, tolerance: Tolerance) -> Option<Violation> {
         let before = seen.entry(id).or_default();
         let known = before.iter().filter(|(ended, _)| *ended < operation.from);
         let known = known.map(|(_, early)| *early).max().unwrap_or(0);
-        if late.saturating_add(off).saturating_add(differs) < known {
+        if late.saturating_add(apart).saturating_add(differs) < known {
             let what = format!(
                 "the deadline was {known}, and by operation {:x} it is {late}",
                 operation.op

@@ -74,7 +74,7 @@ pub fn losses(history: &History, tolerance: Tolerance) -> Losses {
             matches!(operation.call, Call::Destroy { .. }) && *answer == Answer::Done
         });
         losses.logouts += usize::from(logged_out);
-        losses.undone_logouts += usize::from(destroy::check(lineage).is_some());
+        losses.undone_logouts += usize::from(destroy::check(lineage, tolerance).is_some());
     }
     losses
 }

@@ -82,7 +82,7 @@ pub fn check(history: &History, tolerance: Tolerance) -> Report {
             Err(Some(violation)) => violations.push(violation),
             Err(None) => report.undecided += 1,
         }
-        violations.extend(destroy::check(lineage));
+        violations.extend(destroy::check(lineage, tolerance));
         violations.extend(expiry::check(lineage, tolerance));
         violations.extend(items::check(lineage));
         violations.extend(counter::check(lineage));
