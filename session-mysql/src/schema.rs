@@ -300,3 +300,16 @@ fn misread(_: sqlx::Error) -> Error {
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     error::new(ErrorKind::InvalidConfig, OP, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_shows_the_tables_as_they_are_made() {
+        let readme = include_str!("../README.md");
+        for statement in ddl(&Tables::parse("sessions").unwrap()) {
+            assert!(readme.contains(&statement), "{statement}");
+        }
+    }
+}
