@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long a command may take, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How often chromedriver is started. It takes a port that is free for IPv6 and
+/// ends if somebody else has the same one for IPv4.
+const TRIES: usize = 5;
+
 /// A headless Chromium with a profile of its own, ended when dropped.
 #[derive(Debug)]
 pub struct Chromium {
@@ -32,6 +36,28 @@ pub struct Chromium {
     _profile: TempDir,
 }
 
+/// Starts chromedriver. Returns it with its output and its port, or nothing if it has ended.
+fn start_driver() -> Option<(Child, BufReader<ChildStdout>, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // The browser is in the driver's group, and ends with it.
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver is installed");
+    let mut stdout = BufReader::new(driver.stdout.take().expect("a pipe"));
+    let port = (&mut stdout).lines().map_while(Result::ok).find_map(|line| {
+        let rest = line.split_once("started successfully on port ")?.1;
+        rest.trim_end_matches('.').parse::<u16>().ok()
+    });
+    if port.is_none() {
+        driver.wait().expect("chromedriver ends");
+    }
+    Some((driver, stdout, port?))
+}
+
 impl Chromium {
     /// Starts chromedriver on a free port, and a browser by it. Hosts are looked
     /// up by `rules`, as in `MAP a.test 127.0.0.1`.
@@ -40,21 +66,8 @@ impl Chromium {
     ///
     /// If `chromium` or `chromium-driver` is not installed.
     pub async fn start(rules: &str) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // The browser is in the driver's group, and ends with it.
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver is installed");
-        let mut stdout = BufReader::new(driver.stdout.take().expect("a pipe"));
-        let port = (&mut stdout).lines().map_while(Result::ok).find_map(|line| {
-            let rest = line.split_once("started successfully on port ")?.1;
-            rest.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = port.expect("chromedriver says where it listens");
+        let (driver, mut stdout, port) =
+            (0..TRIES).find_map(|_| start_driver()).expect("chromedriver says where it listens");
         let reader = std::thread::spawn(move || drop(stdout.read_to_end(&mut Vec::new())));
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let profile = TempDir::new().expect("a directory");

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
-use session_core::{Policy, SessionManager};
+use session_core::{ManualClock, Policy, SessionManager};
 use session_http::{CookieConfig, KeyRing, RequestSessionExt, SameSite, Secure, SessionLayer};
 use session_tests::{Jar, Place, Taken};
 
@@ -218,12 +218,14 @@ async fn what_we_send_every_reader_reads_alike() {
 
 #[tokio::test]
 async fn a_life_beyond_what_browsers_take_is_cut() {
+    let clock = ManualClock::new();
     for (days, max_age) in [(1000, 34_560_000), (401, 34_560_000), (1, 86_400)] {
         let mut policy = Policy::default();
         policy.persistent = true;
         policy.absolute = Some(Duration::from_secs(days * 86_400));
         let (chaos, _) = site();
-        let sessions = SessionManager::builder(chaos).policy(policy).build().unwrap();
+        let sessions = SessionManager::builder(chaos).policy(policy).clock(clock.clone());
+        let sessions = sessions.build().unwrap();
         let answer = hello(&SessionLayer::builder(sessions).build().unwrap(), "/").await;
         let field = answer.headers()["set-cookie"].to_str().unwrap();
         assert!(field.contains(&format!("Max-Age={max_age};")), "{field}");
