@@ -7,7 +7,6 @@ use session_core::{ErrorKind, SessionHandler};
 use session_mongo::{Indexes, MongoConfig, MongoHandler};
 use session_tests::servers::{Authority, Certificate, Mongo, PASSWORD};
 
-use crate::clocks::faked;
 use crate::outages::with_option;
 use crate::support::*;
 
@@ -128,7 +127,7 @@ async fn tls_is_never_given_up() {
         let mut builder = Mongo::mongodb().tls(&authority, which);
         if which == Certificate::Expired {
             // A server does not start with a certificate that it knows to be over.
-            builder = faked(builder, "@2000-06-01 00:00:00");
+            builder = builder.time("@2000-06-01 00:00:00");
         }
         let mongo = builder.start().await.unwrap();
         let bare = format!("mongodb://{}/tests", mongo.address());

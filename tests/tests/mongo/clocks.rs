@@ -3,20 +3,13 @@
 use std::time::Duration;
 
 use session_core::{SessionHandler, SessionLister};
-use session_tests::servers::{Mongo, MongoBuilder};
+use session_tests::servers::Mongo;
 
 use crate::support::*;
 
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-
 /// Starts a server whose clock is so many seconds ahead of ours.
 async fn off_by(seconds: i32) -> Mongo {
-    faked(Mongo::mongodb(), &format!("{seconds:+}s")).start().await.unwrap()
-}
-
-/// Lets a server believe in another time.
-pub(crate) fn faked(server: MongoBuilder, time: &str) -> MongoBuilder {
-    server.variable("LD_PRELOAD", FAKETIME).variable("FAKETIME", time)
+    Mongo::mongodb().time(&format!("{seconds:+}s")).start().await.unwrap()
 }
 
 /// The whole contract, five minutes apart.

@@ -48,16 +48,17 @@ pub struct Mongo {
 pub struct MongoBuilder {
     options: Vec<OsString>,
     /// As `NAME=VALUE`.
-    environment: Vec<OsString>,
+    time: Option<String>,
     auth: bool,
     /// Files of the server's folder.
     tls: Option<[(&'static str, Vec<u8>); 2]>,
 }
 
 impl MongoBuilder {
-    /// Adds a variable to the environment of the server.
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push(format!("{name}={value}").into());
+    /// Lets it believe in another time: `-300s`, or `@2000-06-01 00:00:00` from its
+    /// start on, in the words of libfaketime.
+    pub fn time(mut self, time: &str) -> Self {
+        self.time = Some(time.into());
         self
     }
 
@@ -151,7 +152,8 @@ impl MongoBuilder {
             words.push(format!("--tlsCAFile={}", authority.display()).into());
         }
         words.extend(self.options.iter().cloned());
-        let process = Process::new(words, self.environment.clone(), folder.join("log"));
+        let time = self.time.as_ref().map(|time| program.time(time)).transpose()?;
+        let process = Process::new(words, time.unwrap_or_default(), folder.join("log"));
         Ok(Mongo { process, port, auth: self.auth, tls: self.tls.is_some(), directory })
     }
 }
@@ -159,7 +161,7 @@ impl MongoBuilder {
 impl Mongo {
     /// Returns a MongoDB that is not started yet.
     pub const fn mongodb() -> MongoBuilder {
-        MongoBuilder { options: Vec::new(), environment: Vec::new(), auth: false, tls: None }
+        MongoBuilder { options: Vec::new(), time: None, auth: false, tls: None }
     }
 
     /// Returns the URI of the database `tests`, for the user who may do

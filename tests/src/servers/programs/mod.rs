@@ -185,12 +185,7 @@ impl Installed {
     /// Returns the environment, as `NAME=VALUE`, that gives the program the time
     /// of a file.
     pub(super) fn clock(&self, file: &Path) -> Result<Vec<OsString>> {
-        let find = |name: &str| {
-            let mut files = env::split_paths(&self.libraries).map(|folder| folder.join(name));
-            let file = files.find(|file| file.exists());
-            file.ok_or_else(|| format!("its packages hold no {name}"))
-        };
-        let library = find("faketime/libfaketimeMT.so.1")?;
+        let library = self.library(FAKETIME)?;
         let ignore = b"FAKETIME_IGNORE_SYMBOLS";
         let can_ignore = fs::read(&library)?.windows(ignore.len()).any(|text| text == ignore);
         let mut preload = OsString::from("LD_PRELOAD=");
@@ -199,7 +194,7 @@ impl Installed {
             // jemalloc asks for the time while the library allocates its first
             // memory. The memory of libc does not.
             preload.push(":");
-            preload.push(find("libc.so.6")?);
+            preload.push(self.library("libc.so.6")?);
         }
         let mut time = OsString::from("FAKETIME_TIMESTAMP_FILE=");
         time.push(file);
@@ -207,7 +202,25 @@ impl Installed {
         environment.extend(CLOCK.map(OsString::from));
         Ok(environment)
     }
+
+    /// Returns the environment, as `NAME=VALUE`, that gives the program a time in
+    /// the words of libfaketime.
+    pub(super) fn time(&self, time: &str) -> Result<Vec<OsString>> {
+        let mut preload = OsString::from("LD_PRELOAD=");
+        preload.push(self.library(FAKETIME)?);
+        Ok(vec![preload, format!("FAKETIME={time}").into()])
+    }
+
+    /// Returns the place of a library of its packages.
+    fn library(&self, name: &str) -> Result<PathBuf> {
+        let mut files = env::split_paths(&self.libraries).map(|folder| folder.join(name));
+        let file = files.find(|file| file.exists());
+        Ok(file.ok_or_else(|| format!("its packages hold no {name}"))?)
+    }
 }
+
+/// What lets a program believe in another time.
+const FAKETIME: &str = "faketime/libfaketimeMT.so.1";
 
 /// How libfaketime is used: it reads seconds from the file for each call, and
 /// leaves timers alone.
