@@ -4,6 +4,7 @@
 //!
 //! STORE is the URI of any enabled engine. The default is a folder of files.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::extract::Form;
@@ -23,7 +24,17 @@ struct SignIn {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
+    match serve().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("{err}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let store = arguments.next().unwrap_or_else(|| "file:sessions".into());
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".into());
