@@ -208,7 +208,9 @@ async fn a_touch_that_was_long_on_its_way_moves_no_deadline_back() {
         for idle in [Duration::from_secs(1), LONG] {
             assert!(late.touch(&key, idle).await.unwrap());
             let remaining = handler.read(&key).await.unwrap().unwrap().remaining.unwrap();
-            assert!(remaining + begin.elapsed() >= LONG, "{remaining:?}");
+            // Deadlines are whole milliseconds; what moved back would be 900 short.
+            let least = LONG - Duration::from_millis(450);
+            assert!(remaining + begin.elapsed() >= least, "{remaining:?}");
         }
     }
 }
