@@ -4,11 +4,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 /// How large a disk is. An ext4 file system with a journal needs 8 MiB or so.
 const SIZE: u64 = 12 << 20;
+/// How long a disk may stay busy when nobody uses it any more.
+const PATIENCE: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A mounted disk, unmounted when dropped. Needs root.
 #[derive(Debug)]
@@ -60,8 +65,15 @@ impl Disk {
 }
 
 impl Drop for Disk {
+    /// Unmounts. A process that another thread is just starting may hold a copy
+    /// of a descriptor for a moment: then the disk is busy.
     fn drop(&mut self) {
-        run(Command::new("umount").arg(self.mounted.path()));
+        let begin = Instant::now();
+        let unmounted = || Command::new("umount").arg(self.mounted.path()).status();
+        while !unmounted().is_ok_and(|status| status.success()) {
+            assert!(begin.elapsed() < PATIENCE, "{} stays busy", self.mounted.path().display());
+            thread::sleep(PAUSE);
+        }
     }
 }
 

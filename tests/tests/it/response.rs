@@ -95,19 +95,19 @@ cases! {
 
     /// H178
     async fn a_panic_saves_nothing_and_frees_the_lock(target) {
-        let site = target.start("--lock-wait 5 --lock-lease 600").visited().await;
+        let site = target.start("--lock-wait 60 --lock-lease 600").visited().await;
         let error = site.a.get("/panic?ops=put:x:1").await.error();
         assert_eq!(error, (500, "internal".into()));
         let began = std::time::Instant::now();
         assert_eq!(site.a.get("/peek?k=x").await.v(), Value::Null);
-        // The wait for a lock that nobody frees is 5 s.
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        // The wait for a lock that nobody frees is a minute.
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
         site.a.post("/put?k=x&v=1").await.ok();
     }
 
     /// H179
     async fn a_client_that_hangs_up_leaves_all_or_nothing_and_no_lock(target) {
-        let site = target.start("--lock-wait 5 --lock-lease 600").visited().await;
+        let site = target.start("--lock-wait 60 --lock-lease 600").visited().await;
         for round in 0..10 {
             let barrier = format!("r{round}");
             let uri = format!("/hold?b={barrier}&ops=put:a:{round},put:b:{round}");

@@ -111,7 +111,7 @@ async fn a_changed_password_is_an_error_until_it_is_right_again() {
     change(PASSWORD).await;
     let begin = Instant::now();
     while handler.read(&key).await.is_err() {
-        assert!(begin.elapsed() < Duration::from_secs(2), "the right password is of no use");
+        assert!(begin.elapsed() < Duration::from_secs(20), "the right password is of no use");
     }
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
 }

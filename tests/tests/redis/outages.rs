@@ -131,7 +131,7 @@ async fn a_server_out_of_reach_is_an_outage_until_it_is_back() {
     let redis = Redis::redis().start().await.unwrap();
     let proxy = Proxy::start(redis.address()).await.unwrap();
     let config = RedisConfig::new(proxy.url(&redis.url()));
-    let handler = RedisHandler::new(config.with_timeout(Duration::from_millis(300))).unwrap();
+    let handler = RedisHandler::new(config.with_timeout(Duration::from_secs(1))).unwrap();
     let key = create(&handler, "session").await;
     proxy.refuse().await;
     proxy.cut();
