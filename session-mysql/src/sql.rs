@@ -130,7 +130,10 @@ impl Statements {
             ))
         };
         let live = format!("expires > {NOW} AND pointer = 0");
-        let meta = format!("{META}, {NOW} - created, {NOW} - touched, expires - {NOW}");
+        // The server sends the name of a column with every reply: a short one is read sooner
+        // than the text of an expression.
+        let meta =
+            format!("{META}, {NOW} - created AS a, {NOW} - touched AS t, expires - {NOW} AS r");
         let list = |condition: &str| {
             sql(format!(
                 "SELECT {meta} FROM {s} FORCE INDEX (PRIMARY) WHERE {condition}{live} \
@@ -144,7 +147,7 @@ impl Statements {
         };
         Self {
             read: sql(format!(
-                "SELECT version, expires - {NOW}, data FROM {s} WHERE id = ? AND expires > {NOW}"
+                "SELECT version, expires - {NOW} AS r, data FROM {s} WHERE id = ? AND expires > {NOW}"
             )),
             version: sql(format!("SELECT version FROM {s} WHERE id = ? AND expires > {NOW}")),
             granted: sql(format!("SELECT 1 FROM {l} WHERE id = ? AND token = ?")),
