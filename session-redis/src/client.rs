@@ -308,7 +308,14 @@ impl Call<'_> {
             }
             // What was just redirected or cut off goes on at once, but only once.
             if tries > 0 || failure.next == Next::Again {
-                sleep(pause(tries)).await;
+                let pause = pause(tries);
+                // The last quarter is left for an answer: whoever refuses all the time shall be
+                // heard, and not be asked once more when time is up.
+                let last = self.until - self.client.timeout / 4;
+                if failure.next == Next::Again && Instant::now() + pause > last {
+                    return Err(failure);
+                }
+                sleep(pause).await;
             }
             tries += 1;
             progress.failure = Some(failure);

@@ -17,7 +17,8 @@ use crate::here::*;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that answers every command with the same words, for so long, and
-/// then that there is no such key.
+/// then that there is no such key. May take its time, and hears one command at
+/// a time on a connection.
 struct Parrot {
     address: SocketAddr,
     heard: Arc<AtomicU64>,
@@ -25,6 +26,10 @@ struct Parrot {
 
 impl Parrot {
     async fn start(words: &'static str, times: u64) -> Self {
+        Self::slow(words, times, Duration::ZERO).await
+    }
+
+    async fn slow(words: &'static str, times: u64, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(AtomicU64::new(0));
@@ -39,6 +44,7 @@ impl Parrot {
                             number if number < times => format!("-{words}\r\n"),
                             _ => "$-1\r\n".to_owned(),
                         };
+                        tokio::time::sleep(delay).await;
                         if stream.write_all(answer.as_bytes()).await.is_err() {
                             break;
                         }
@@ -81,14 +87,13 @@ async fn every_refusal_has_its_kind_and_says_that_nothing_happened() {
 
 async fn refused(words: &'static str, kind: ErrorKind) {
     let parrot = Parrot::start(words, u64::MAX).await;
-    let handler = parrot.handler();
     let key = fresh_key();
     let (read, create, replace, touch, destroy) = tokio::join!(
-        async { handler.read(&key).await.map(drop) },
-        async { write(&handler, &key, "s", &creating()).await.map(drop) },
-        async { write(&handler, &key, "s", &replacing()).await.map(drop) },
-        async { handler.touch(&key, LONG).await.map(drop) },
-        async { handler.destroy(&key, None).await.map(drop) },
+        async { parrot.handler().read(&key).await.map(drop) },
+        async { write(&parrot.handler(), &key, "s", &creating()).await.map(drop) },
+        async { write(&parrot.handler(), &key, "s", &replacing()).await.map(drop) },
+        async { parrot.handler().touch(&key, LONG).await.map(drop) },
+        async { parrot.handler().destroy(&key, None).await.map(drop) },
     );
     for err in [read, create, replace, touch, destroy].map(not_done) {
         assert_eq!(err.kind(), kind, "{words}: {err}");
@@ -97,6 +102,19 @@ async fn refused(words: &'static str, kind: ErrorKind) {
     // Asked again and again, but with pauses.
     let heard = parrot.heard.load(Ordering::SeqCst);
     assert!(heard < 300, "{words}: {heard} commands within five deadlines");
+}
+
+/// The last of many refusals comes before the deadline does, or nobody could
+/// say what became of the last attempt.
+#[tokio::test]
+async fn who_is_refused_to_the_end_is_told_so() {
+    let words = "LOADING Redis is loading the dataset in memory";
+    let parrot = Parrot::slow(words, u64::MAX, TIMEOUT / 10).await;
+    let calls =
+        (0..20).map(async |_| write(&parrot.handler(), &fresh_key(), "s", &creating()).await);
+    for result in join_all(calls).await {
+        assert_eq!(not_done(result).kind(), ErrorKind::Unavailable);
+    }
 }
 
 #[tokio::test]
