@@ -23,6 +23,8 @@ pub(crate) enum Contender {
     Ours(Keeper),
     /// What one would write by hand.
     Raw(Keeper),
+    /// The same with what no session system leaves out that keeps its promises.
+    Least(Keeper),
 }
 
 /// Where sessions are kept.
@@ -55,26 +57,33 @@ pub(crate) enum Operation {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 26] = [
         Self::Bare,
         Self::Layer,
         Self::Extension,
         Self::Ours(Keeper::Memory),
         Self::Raw(Keeper::Memory),
+        Self::Least(Keeper::Memory),
         Self::Ours(Keeper::File),
         Self::Raw(Keeper::File),
+        Self::Least(Keeper::File),
         Self::Ours(Keeper::FileFull),
         Self::Raw(Keeper::FileFull),
         Self::Ours(Keeper::Redis),
         Self::Raw(Keeper::Redis),
+        Self::Least(Keeper::Redis),
         Self::Ours(Keeper::Valkey),
         Self::Raw(Keeper::Valkey),
+        Self::Least(Keeper::Valkey),
         Self::Ours(Keeper::MariaDb),
         Self::Raw(Keeper::MariaDb),
+        Self::Least(Keeper::MariaDb),
         Self::Ours(Keeper::MySql),
         Self::Raw(Keeper::MySql),
+        Self::Least(Keeper::MySql),
         Self::Ours(Keeper::MongoDb),
         Self::Raw(Keeper::MongoDb),
+        Self::Least(Keeper::MongoDb),
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -84,20 +93,28 @@ impl Contender {
             Self::Extension => "extension",
             Self::Ours(Keeper::Memory) => "ours-memory",
             Self::Raw(Keeper::Memory) => "raw-memory",
+            Self::Least(Keeper::Memory) => "least-memory",
             Self::Ours(Keeper::File) => "ours-file",
             Self::Raw(Keeper::File) => "raw-file",
+            Self::Least(Keeper::File) => "least-file",
             Self::Ours(Keeper::FileFull) => "ours-file-full",
             Self::Raw(Keeper::FileFull) => "raw-file-full",
+            Self::Least(Keeper::FileFull) => "least-file-full",
             Self::Ours(Keeper::Redis) => "ours-redis",
             Self::Raw(Keeper::Redis) => "raw-redis",
+            Self::Least(Keeper::Redis) => "least-redis",
             Self::Ours(Keeper::Valkey) => "ours-valkey",
             Self::Raw(Keeper::Valkey) => "raw-valkey",
+            Self::Least(Keeper::Valkey) => "least-valkey",
             Self::Ours(Keeper::MariaDb) => "ours-mariadb",
             Self::Raw(Keeper::MariaDb) => "raw-mariadb",
+            Self::Least(Keeper::MariaDb) => "least-mariadb",
             Self::Ours(Keeper::MySql) => "ours-mysql",
             Self::Raw(Keeper::MySql) => "raw-mysql",
+            Self::Least(Keeper::MySql) => "least-mysql",
             Self::Ours(Keeper::MongoDb) => "ours-mongodb",
             Self::Raw(Keeper::MongoDb) => "raw-mongodb",
+            Self::Least(Keeper::MongoDb) => "least-mongodb",
         }
     }
 
@@ -113,17 +130,18 @@ impl Contender {
                 &[Operation::Change, Operation::New]
             }
             Self::Ours(_) | Self::Raw(_) => &Operation::ALL,
+            Self::Least(_) => &[Operation::Read, Operation::Change, Operation::New],
         }
     }
 
     pub(crate) const fn has_sessions(self) -> bool {
-        matches!(self, Self::Ours(_) | Self::Raw(_))
+        matches!(self, Self::Ours(_) | Self::Raw(_) | Self::Least(_))
     }
 
     /// Returns the server that keeps its sessions, if that is one.
     pub(crate) const fn store(self) -> Option<Shared> {
         match self {
-            Self::Ours(keeper) | Self::Raw(keeper) => keeper.server(),
+            Self::Ours(keeper) | Self::Raw(keeper) | Self::Least(keeper) => keeper.server(),
             Self::Bare | Self::Layer | Self::Extension => None,
         }
     }
@@ -142,14 +160,8 @@ impl Contender {
                 Ok(Router::new().route("/none", get(async || "ok\n")).layer(nothing))
             }
             Self::Ours(keeper) => Ok(ours::router(&keeper.uri(&dir)?).await?),
-            Self::Raw(keeper) => Ok(raw::router(match keeper {
-                Keeper::Memory => raw::Store::memory(),
-                Keeper::File => raw::Store::files(&dir, false)?,
-                Keeper::FileFull => raw::Store::files(&dir, true)?,
-                Keeper::Redis | Keeper::Valkey => raw::Store::redis(&keeper.uri(&dir)?).await?,
-                Keeper::MariaDb | Keeper::MySql => raw::Store::mysql(&keeper.uri(&dir)?).await?,
-                Keeper::MongoDb => raw::Store::mongo(&keeper.uri(&dir)?).await?,
-            })),
+            Self::Raw(keeper) => Ok(raw::router(keeper.by_hand(&dir).await?)),
+            Self::Least(keeper) => Ok(raw::router(keeper.by_hand(&dir).await?).layer(raw::Least)),
         }
     }
 }
@@ -163,6 +175,17 @@ impl Keeper {
             Self::MariaDb => Some(Shared::MariaDb),
             Self::MySql => Some(Shared::MySql),
             Self::MongoDb => Some(Shared::MongoDb),
+        }
+    }
+
+    async fn by_hand(self, dir: &Path) -> Result<raw::Store, Failure> {
+        match self {
+            Self::Memory => Ok(raw::Store::memory()),
+            Self::File => raw::Store::files(dir, false),
+            Self::FileFull => raw::Store::files(dir, true),
+            Self::Redis | Self::Valkey => raw::Store::redis(&self.uri(dir)?).await,
+            Self::MariaDb | Self::MySql => raw::Store::mysql(&self.uri(dir)?).await,
+            Self::MongoDb => raw::Store::mongo(&self.uri(dir)?).await,
         }
     }
 

@@ -49,7 +49,8 @@ Options of serve:
     --cpu N            stay on this CPU
 
 Servers:    bare; layer, a middleware that does nothing; extension, one that hands an Arc
-            on; ours-KEEPER and raw-KEEPER
+            on; ours-KEEPER, raw-KEEPER, and least-KEEPER, which is raw with what no
+            session system leaves out
 Keepers:    memory, file, file-full, redis, valkey, mariadb, mysql, mongodb; those that are
             servers are found by SESSION_TEST_REDIS_URL and the like, as `servers` sets them
 Operations: none, read, big, change, new

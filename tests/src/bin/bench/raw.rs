@@ -3,8 +3,12 @@
 //! It has no logout that holds, no new ids, no merge of parallel requests, no
 //! headers for caches. It is the floor that a session system stands on, and it
 //! takes no detours: a read is one lookup, one blocking job or one command.
+//!
+//! What the store does for one is as little as there is on memory, files, Redis
+//! and Valkey; on databases it is what ours asks of them, by the driver alone.
 
 mod files;
+mod least;
 mod memory;
 mod mongo;
 mod mysql;
@@ -14,15 +18,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::{Map, Value};
 
+pub(crate) use self::least::Least;
 use crate::Failure;
 use crate::contender::large;
 use crate::serve::failed;
@@ -30,6 +35,27 @@ use crate::serve::failed;
 const LIFE: Duration = Duration::from_secs(1440);
 
 type Data = Map<String, Value>;
+
+/// What a store found.
+#[derive(Default)]
+struct Found {
+    data: Data,
+    /// Of the record, where writes are conditional.
+    version: i64,
+}
+
+impl From<Data> for Found {
+    fn from(data: Data) -> Self {
+        Self { data, version: 0 }
+    }
+}
+
+/// Draws the version of a record.
+fn draw_version() -> Result<i64, Failure> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|err| err.to_string())?;
+    Ok((u64::from_le_bytes(random) >> 1).cast_signed())
+}
 
 pub(crate) enum Store {
     Memory(memory::Memory),
@@ -60,39 +86,39 @@ impl Store {
         Ok(Self::Mongo(mongo::Mongo::connect(uri).await?))
     }
 
-    async fn load(&self, id: String) -> Result<Option<Data>, Failure> {
+    async fn load(&self, id: String) -> Result<Option<Found>, Failure> {
         match self {
-            Self::Memory(store) => store.load(&id),
-            Self::Files(store) => store.load(&id).await,
-            Self::Redis(store) => store.load(&id).await,
+            Self::Memory(store) => Ok(store.load(&id)?.map(Found::from)),
+            Self::Files(store) => Ok(store.load(&id).await?.map(Found::from)),
+            Self::Redis(store) => Ok(store.load(&id).await?.map(Found::from)),
             Self::Mysql(store) => store.load(&id).await,
             Self::Mongo(store) => store.load(&id).await,
         }
     }
 
-    async fn create(&self, id: String, data: &Data) -> Result<(), Failure> {
+    async fn create(&self, id: String, data: Data) -> Result<(), Failure> {
         match self {
-            Self::Mysql(store) => store.create(&id, data).await,
-            Self::Mongo(store) => store.create(&id, data).await,
-            _ => self.save(id, data).await,
+            Self::Mysql(store) => store.create(&id, &data).await,
+            Self::Mongo(store) => store.create(&id, &data).await,
+            _ => self.save(id, &data.into()).await,
         }
     }
 
-    async fn save(&self, id: String, data: &Data) -> Result<(), Failure> {
+    async fn save(&self, id: String, found: &Found) -> Result<(), Failure> {
         match self {
-            Self::Memory(store) => store.save(id, data),
-            Self::Files(store) => store.save(&id, data).await,
-            Self::Redis(store) => store.save(&id, data).await,
-            Self::Mysql(store) => store.save(&id, data).await,
-            Self::Mongo(store) => store.save(&id, data).await,
+            Self::Memory(store) => store.save(id, &found.data),
+            Self::Files(store) => store.save(&id, &found.data).await,
+            Self::Redis(store) => store.save(&id, &found.data).await,
+            Self::Mysql(store) => store.save(&id, found).await,
+            Self::Mongo(store) => store.save(&id, found).await,
         }
     }
 }
 
-/// The id in the request's cookie, if it can be one of ours.
-struct Id(Option<String>);
+/// What the store knows the session by whose id is in the request's cookie.
+struct Key(Option<String>);
 
-impl<S: Sync> FromRequestParts<S> for Id {
+impl<S: Sync> FromRequestParts<S> for Key {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
@@ -100,11 +126,12 @@ impl<S: Sync> FromRequestParts<S> for Id {
         let mut cookies = header.unwrap_or_default().split(';');
         let id = cookies.find_map(|cookie| cookie.trim_start().strip_prefix("sid="));
         let valid = |id: &&str| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
-        Ok(Self(id.filter(valid).map(str::to_owned)))
+        Ok(Self(id.filter(valid).map(|id| Least::key(parts.extensions.get(), id.to_owned()))))
     }
 }
 
 type Response<T> = Result<T, StatusCode>;
+type Handed = Option<Extension<Least>>;
 
 pub(crate) fn router(store: Store) -> Router {
     Router::new()
@@ -117,44 +144,49 @@ pub(crate) fn router(store: Store) -> Router {
         .with_state(Arc::new(store))
 }
 
-async fn read(State(store): State<Arc<Store>>, id: Id) -> Response<String> {
-    let data = load(&store, id).await?;
+async fn read(State(store): State<Arc<Store>>, key: Key) -> Response<String> {
+    let data = load(&store, key).await?.data;
     Ok(format!("{}\n", data.get("n").and_then(Value::as_i64).unwrap_or_default()))
 }
 
-async fn big(State(store): State<Arc<Store>>, id: Id) -> Response<String> {
-    let data = load(&store, id).await?;
+async fn big(State(store): State<Arc<Store>>, key: Key) -> Response<String> {
+    let data = load(&store, key).await?.data;
     Ok(format!("{}\n", data.get("key25").and_then(Value::as_str).unwrap_or_default().len()))
 }
 
-async fn change(State(store): State<Arc<Store>>, Id(id): Id) -> Response<String> {
-    let Some(id) = id else { return Err(StatusCode::FORBIDDEN) };
-    let mut data = load(&store, Id(Some(id.clone()))).await?;
-    let n = data.get("n").and_then(Value::as_i64).unwrap_or_default() + 1;
-    data.insert("n".into(), n.into());
-    store.save(id, &data).await.map_err(failed)?;
+async fn change(State(store): State<Arc<Store>>, Key(key): Key) -> Response<String> {
+    let Some(key) = key else { return Err(StatusCode::FORBIDDEN) };
+    let mut found = load(&store, Key(Some(key.clone()))).await?;
+    let n = found.data.get("n").and_then(Value::as_i64).unwrap_or_default() + 1;
+    found.data.insert("n".into(), n.into());
+    store.save(key, &found).await.map_err(failed)?;
     Ok(format!("{n}\n"))
 }
 
-async fn new(State(store): State<Arc<Store>>) -> Response<impl IntoResponse> {
-    begin(&store, Data::from_iter([("n".to_owned(), 1.into())])).await
+async fn new(State(store): State<Arc<Store>>, handed: Handed) -> Response<impl IntoResponse> {
+    begin(&store, handed, Data::from_iter([("n".to_owned(), 1.into())])).await
 }
 
-async fn fill(State(store): State<Arc<Store>>) -> Response<impl IntoResponse> {
-    begin(&store, large().map(|(key, text)| (key, text.into())).collect()).await
+async fn fill(State(store): State<Arc<Store>>, handed: Handed) -> Response<impl IntoResponse> {
+    begin(&store, handed, large().map(|(key, text)| (key, text.into())).collect()).await
 }
 
-async fn load(store: &Arc<Store>, Id(id): Id) -> Response<Data> {
-    let Some(id) = id else { return Ok(Data::new()) };
-    Ok(store.load(id).await.map_err(failed)?.unwrap_or_default())
+async fn load(store: &Arc<Store>, Key(key): Key) -> Response<Found> {
+    let Some(key) = key else { return Ok(Found::default()) };
+    Ok(store.load(key).await.map_err(failed)?.unwrap_or_default())
 }
 
 /// Stores a session under a new id, and sends the cookie.
-async fn begin(store: &Arc<Store>, data: Data) -> Response<impl IntoResponse + use<>> {
+async fn begin(
+    store: &Arc<Store>,
+    handed: Handed,
+    data: Data,
+) -> Response<impl IntoResponse + use<>> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|err| failed(err.to_string()))?;
     let id = format!("{:032x}", u128::from_le_bytes(random));
     let cookie = format!("sid={id}; HttpOnly; SameSite=Lax; Secure; Path=/");
-    store.create(id, &data).await.map_err(failed)?;
+    let key = Least::key(handed.as_deref(), id);
+    store.create(key, data).await.map_err(failed)?;
     Ok(([(SET_COOKIE, cookie)], "ok\n"))
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::contender::Contender::{self, Bare, Layer, Ours, Raw};
+use crate::contender::Contender::{self, Bare, Layer, Least, Ours, Raw};
 use crate::contender::Keeper::{
     self, File, FileFull, MariaDb, Memory, MongoDb, MySql, Redis, Valkey,
 };
@@ -135,6 +135,7 @@ impl Report {
         for bar in &BARS {
             self.compare(bar, &mut out);
         }
+        self.least(&mut out);
         line(&mut out, format_args!("\n## Measurements\n"));
         line(
             &mut out,
@@ -185,21 +186,44 @@ impl Report {
         rows.find(|row| row.contender == contender && row.operation == operation)
     }
 
+    /// Says how much of what ours takes more than a server by hand nobody can leave
+    /// out.
+    fn least(&self, out: &mut String) {
+        line(out, format_args!("\n## Beside what cannot be left out\n"));
+        line(
+            out,
+            format_args!(
+                "| | least ÷ raw, instructions | ours ÷ least, instructions | CPU | store's CPU |"
+            ),
+        );
+        line(out, format_args!("| --- | ---: | ---: | ---: | ---: |"));
+        for keeper in [Memory, File, Redis, Valkey, MariaDb, MySql, MongoDb] {
+            for operation in [Read, Change, New] {
+                let find = |contender| self.find(contender, operation);
+                let rows = (find(Ours(keeper)), find(Least(keeper)), find(Raw(keeper)));
+                let (Some(ours), Some(least), Some(raw)) = rows else { continue };
+                line(
+                    out,
+                    format_args!(
+                        "| {}: {} | {:.3} | {:.3} | {} | {} |",
+                        operation.name(),
+                        ours.contender.name(),
+                        least.instructions as f64 / raw.instructions as f64,
+                        ours.instructions as f64 / least.instructions as f64,
+                        with_spread(cpu_ratios(ours, least), None),
+                        with_spread(store_ratios(ours, least), None),
+                    ),
+                );
+            }
+        }
+    }
+
     fn compare(&self, bar: &Bar, out: &mut String) {
         let ours = self.find(bar.ours, bar.operation);
         let (Some(ours), Some(other)) = (ours, self.find(bar.other, bar.operation)) else { return };
         let instructions = ours.instructions as f64 / other.instructions as f64;
-        let pairs = || ours.samples.iter().zip(&other.samples);
-        let cpu = quantiles(pairs().map(|(a, b)| micros(a.cpu) / micros(b.cpu)).collect());
-        let store = pairs().filter_map(|(a, b)| Some(micros(a.store_cpu?) / micros(b.store_cpu?)));
-        let store = quantiles(store.collect());
-        let time = pairs().map(|(a, b)| b.requests_per_second / a.requests_per_second);
+        let time = pairs(ours, other).map(|(a, b)| b.requests_per_second / a.requests_per_second);
         let time = quantiles(time.collect());
-        let with_spread = |ratios: Option<(f64, f64, f64)>, limit| {
-            ratios.map_or_else(String::new, |(least, median, most)| {
-                format!("{} [{least:.2} {most:.2}]", verdict(median, limit))
-            })
-        };
         line(
             out,
             format_args!(
@@ -209,15 +233,35 @@ impl Report {
                 bar.other.name(),
                 verdict(instructions, bar.instructions),
                 limit(bar.instructions),
-                with_spread(cpu, bar.cpu),
+                with_spread(cpu_ratios(ours, other), bar.cpu),
                 limit(bar.cpu),
-                with_spread(store, bar.store_cpu),
+                with_spread(store_ratios(ours, other), bar.store_cpu),
                 limit(bar.store_cpu),
                 with_spread(time, bar.time),
                 limit(bar.time),
             ),
         );
     }
+}
+
+/// The same round of two rows.
+fn pairs<'a>(ours: &'a Row, other: &'a Row) -> impl Iterator<Item = (&'a Sample, &'a Sample)> {
+    ours.samples.iter().zip(&other.samples)
+}
+
+fn cpu_ratios(ours: &Row, other: &Row) -> Option<(f64, f64, f64)> {
+    quantiles(pairs(ours, other).map(|(a, b)| micros(a.cpu) / micros(b.cpu)).collect())
+}
+
+fn store_ratios(ours: &Row, other: &Row) -> Option<(f64, f64, f64)> {
+    let both = pairs(ours, other).filter_map(|(a, b)| Some((a.store_cpu?, b.store_cpu?)));
+    quantiles(both.map(|(a, b)| micros(a) / micros(b)).collect())
+}
+
+fn with_spread(ratios: Option<(f64, f64, f64)>, limit: Option<f64>) -> String {
+    ratios.map_or_else(String::new, |(least, median, most)| {
+        format!("{} [{least:.2} {most:.2}]", verdict(median, limit))
+    })
 }
 
 fn verdict(ratio: f64, limit: Option<f64>) -> String {
