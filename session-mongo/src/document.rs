@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, DateTime, Document, RawDocument, doc};
+use mongodb::bson::{Binary, Bson, Document, RawDocument, doc};
 use mongodb::raw_batch_cursor::RawBatch;
 use session_core::{Operation, Owner, Result, SessionKey, SessionMeta};
 
@@ -30,10 +30,6 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 /// Returns bytes as a value that no expression takes for a field or an operator.
 pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Bson {
     Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: bytes.into() })
-}
-
-pub(crate) fn date(millis: i64) -> Bson {
-    Bson::DateTime(DateTime::from_millis(millis))
 }
 
 pub(crate) fn key(key: &SessionKey) -> Bson {

@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod config;
 mod document;
+mod encoder;
 mod error;
 mod factory;
 mod handler;

@@ -5,10 +5,14 @@
 //! so what was modified says whether it was made.
 
 use bytes::Bytes;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use session_core::{FencingToken, SessionKey, WriteMode, WriteOptions};
 
 use crate::document::{self, NOW, binary, expired, live, millis};
+use crate::encoder::Encoder;
+
+/// The size of a record without its payload and its owner, and a little more.
+const RECORD: usize = 192;
 
 /// Returns an update that puts a new record in the place of what the mode asks for.
 pub(crate) fn put(options: &WriteOptions, version: i64, payload: &Bytes) -> Vec<Document> {
@@ -38,29 +42,34 @@ pub(crate) fn put(options: &WriteOptions, version: i64, payload: &Bytes) -> Vec<
 }
 
 /// Returns a record for a key that nobody is known to have taken, with the
-/// server's time as it was told.
+/// server's time as it was told. `None` if it is too large for a document.
 pub(crate) fn new(
     key: &SessionKey,
     options: &WriteOptions,
     version: i64,
     payload: &Bytes,
     now: i64,
-) -> Document {
-    let after = |by: i64| document::date(now.saturating_add(by));
-    let mut record = doc! {
-        "_id": document::key(key),
-        "v": version,
-        "exp": after(millis(options.lifetime())),
-        "created": after(-millis(options.age)),
-        "touched": after(0),
-    };
+) -> Option<RawDocumentBuf> {
+    let after = |by: i64| now.saturating_add(by);
+    let mut record = Encoder::with_capacity(RECORD + payload.len());
+    record.binary("_id", key.as_bytes());
+    record.number("v", version);
+    record.date("exp", after(millis(options.lifetime())));
+    record.date("created", after(-millis(options.age)));
+    record.date("touched", now);
     if let Some(absolute) = options.absolute {
-        record.insert("abs", after(millis(absolute)));
+        record.date("abs", after(millis(absolute)));
     }
     if let Some(FencingToken(token)) = options.fence {
-        record.insert("fence", token.cast_signed());
+        record.number("fence", token.cast_signed());
     }
-    complete(record, options, payload)
+    if options.pointer {
+        record.boolean("ptr", true);
+    } else if let Some(owner) = &options.owner {
+        record.binary("owner", owner.as_str().as_bytes());
+    }
+    record.binary("data", payload);
+    record.document()
 }
 
 /// Returns an expression that makes a record, at the server's time.
@@ -81,11 +90,6 @@ fn record(options: &WriteOptions, version: i64, payload: &Bytes) -> Document {
         // The mark of a lock outlives writes that know nothing of it.
         None => record.insert("fence", "$fence"),
     };
-    complete(record, options, payload)
-}
-
-/// Adds what is the same in a record and in an expression for one.
-fn complete(mut record: Document, options: &WriteOptions, payload: &Bytes) -> Document {
     if options.pointer {
         record.insert("ptr", true);
     } else if let Some(owner) = &options.owner {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use mongodb::bson::{RawDocumentBuf, doc};
+use mongodb::bson::doc;
 use session_core::{
     Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Version, WriteMode,
     WriteOptions,
@@ -66,7 +66,7 @@ impl Store {
         let op = Operation::Create;
         let Some(now) = self.clock.now() else { return Ok(false) };
         let record = update::new(key, options, version, payload, now);
-        let record = RawDocumentBuf::try_from(&record).map_err(|_| error::bad(op))?;
+        let record = record.ok_or_else(|| error::bad(op))?;
         match to.sessions.insert_one(record).await {
             Ok(_) => Ok(true),
             Err(err) if error::is_duplicate(&err) => Ok(false),
