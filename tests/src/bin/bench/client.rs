@@ -77,7 +77,7 @@ impl Client {
                 continue;
             };
             let head = std::str::from_utf8(&response[..end])?;
-            let length: usize = field(head, "content-length").unwrap_or("0").parse()?;
+            let length: usize = fields(head, "content-length").next().unwrap_or("0").parse()?;
             if filled < end + 4 + length {
                 continue;
             }
@@ -89,12 +89,14 @@ impl Client {
     }
 }
 
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
-    fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+fn fields<'a>(head: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// Returns the cookie that a response sets, as a client sends it back.
+/// Returns the cookie that a response sets, as a client sends it back. One without a
+/// value is one that the server takes away.
 fn cookie(head: &str) -> Option<String> {
-    field(head, "set-cookie")?.split(';').next().map(str::to_owned)
+    let mut cookies = fields(head, "set-cookie").filter_map(|cookie| cookie.split(';').next());
+    cookies.find(|cookie| !cookie.ends_with('=')).map(str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! Who is measured, and with what.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,6 +9,9 @@ use axum::routing::get;
 use session_tests::servers::Shared;
 
 use crate::{Failure, ours, raw};
+
+/// Serves with other crates. Built apart, as nothing here may depend on them.
+const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/target/release/session-peers");
 
 /// A server that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,10 @@ pub(crate) enum Contender {
     Raw(Keeper),
     /// The same with what no session system leaves out that keeps its promises.
     Least(Keeper),
+    /// The crate `tower-sessions`.
+    TowerSessions(Keeper),
+    /// The crate `axum_session`.
+    AxumSession(Keeper),
 }
 
 /// Where sessions are kept.
@@ -57,65 +65,55 @@ pub(crate) enum Operation {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::Bare,
         Self::Layer,
         Self::Extension,
         Self::Ours(Keeper::Memory),
         Self::Raw(Keeper::Memory),
         Self::Least(Keeper::Memory),
+        Self::TowerSessions(Keeper::Memory),
+        Self::AxumSession(Keeper::Memory),
         Self::Ours(Keeper::File),
         Self::Raw(Keeper::File),
         Self::Least(Keeper::File),
+        Self::TowerSessions(Keeper::File),
         Self::Ours(Keeper::FileFull),
         Self::Raw(Keeper::FileFull),
         Self::Ours(Keeper::Redis),
         Self::Raw(Keeper::Redis),
         Self::Least(Keeper::Redis),
+        Self::TowerSessions(Keeper::Redis),
+        Self::AxumSession(Keeper::Redis),
         Self::Ours(Keeper::Valkey),
         Self::Raw(Keeper::Valkey),
         Self::Least(Keeper::Valkey),
         Self::Ours(Keeper::MariaDb),
         Self::Raw(Keeper::MariaDb),
         Self::Least(Keeper::MariaDb),
+        Self::TowerSessions(Keeper::MariaDb),
         Self::Ours(Keeper::MySql),
         Self::Raw(Keeper::MySql),
         Self::Least(Keeper::MySql),
+        Self::TowerSessions(Keeper::MySql),
         Self::Ours(Keeper::MongoDb),
         Self::Raw(Keeper::MongoDb),
         Self::Least(Keeper::MongoDb),
+        Self::TowerSessions(Keeper::MongoDb),
     ];
 
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Bare => "bare",
-            Self::Layer => "layer",
-            Self::Extension => "extension",
-            Self::Ours(Keeper::Memory) => "ours-memory",
-            Self::Raw(Keeper::Memory) => "raw-memory",
-            Self::Least(Keeper::Memory) => "least-memory",
-            Self::Ours(Keeper::File) => "ours-file",
-            Self::Raw(Keeper::File) => "raw-file",
-            Self::Least(Keeper::File) => "least-file",
-            Self::Ours(Keeper::FileFull) => "ours-file-full",
-            Self::Raw(Keeper::FileFull) => "raw-file-full",
-            Self::Least(Keeper::FileFull) => "least-file-full",
-            Self::Ours(Keeper::Redis) => "ours-redis",
-            Self::Raw(Keeper::Redis) => "raw-redis",
-            Self::Least(Keeper::Redis) => "least-redis",
-            Self::Ours(Keeper::Valkey) => "ours-valkey",
-            Self::Raw(Keeper::Valkey) => "raw-valkey",
-            Self::Least(Keeper::Valkey) => "least-valkey",
-            Self::Ours(Keeper::MariaDb) => "ours-mariadb",
-            Self::Raw(Keeper::MariaDb) => "raw-mariadb",
-            Self::Least(Keeper::MariaDb) => "least-mariadb",
-            Self::Ours(Keeper::MySql) => "ours-mysql",
-            Self::Raw(Keeper::MySql) => "raw-mysql",
-            Self::Least(Keeper::MySql) => "least-mysql",
-            Self::Ours(Keeper::MongoDb) => "ours-mongodb",
-            Self::Raw(Keeper::MongoDb) => "raw-mongodb",
-            Self::Least(Keeper::MongoDb) => "least-mongodb",
-        }
+    pub(crate) fn name(self) -> String {
+        let (kind, keeper) = match self {
+            Self::Bare => return "bare".into(),
+            Self::Layer => return "layer".into(),
+            Self::Extension => return "extension".into(),
+            Self::Ours(keeper) => ("ours", keeper),
+            Self::Raw(keeper) => ("raw", keeper),
+            Self::Least(keeper) => ("least", keeper),
+            Self::TowerSessions(keeper) => ("ts", keeper),
+            Self::AxumSession(keeper) => ("as", keeper),
+        };
+        format!("{kind}-{}", keeper.name())
     }
 
     pub(crate) fn find(name: &str) -> Option<Self> {
@@ -129,20 +127,44 @@ impl Contender {
             Self::Ours(Keeper::FileFull) | Self::Raw(Keeper::FileFull) => {
                 &[Operation::Change, Operation::New]
             }
-            Self::Ours(_) | Self::Raw(_) => &Operation::ALL,
+            Self::Ours(_) | Self::Raw(_) | Self::TowerSessions(_) | Self::AxumSession(_) => {
+                &Operation::ALL
+            }
             Self::Least(_) => &[Operation::Read, Operation::Change, Operation::New],
         }
     }
 
     pub(crate) const fn has_sessions(self) -> bool {
-        matches!(self, Self::Ours(_) | Self::Raw(_) | Self::Least(_))
+        !matches!(self, Self::Bare | Self::Layer | Self::Extension)
     }
 
     /// Returns the server that keeps its sessions, if that is one.
     pub(crate) const fn store(self) -> Option<Shared> {
         match self {
-            Self::Ours(keeper) | Self::Raw(keeper) | Self::Least(keeper) => keeper.server(),
             Self::Bare | Self::Layer | Self::Extension => None,
+            Self::Ours(keeper)
+            | Self::Raw(keeper)
+            | Self::Least(keeper)
+            | Self::TowerSessions(keeper)
+            | Self::AxumSession(keeper) => keeper.server(),
+        }
+    }
+
+    /// Says what this server needs and has not.
+    pub(crate) fn missing(self) -> Option<String> {
+        let variable = self.store().map(Shared::variable);
+        if let Some(variable) = variable.filter(|variable| std::env::var_os(variable).is_none()) {
+            return Some(format!("{variable} is not set"));
+        }
+        let program = self.program().is_ok_and(|program| program.exists());
+        (!program).then(|| "tests/peers is not built".into())
+    }
+
+    /// Returns the program that serves: this one, or the one with other crates.
+    pub(crate) fn program(self) -> io::Result<PathBuf> {
+        match self {
+            Self::TowerSessions(_) | Self::AxumSession(_) => Ok(PathBuf::from(PEERS)),
+            _ => std::env::current_exe(),
         }
     }
 
@@ -162,11 +184,27 @@ impl Contender {
             Self::Ours(keeper) => Ok(ours::router(&keeper.uri(&dir)?).await?),
             Self::Raw(keeper) => Ok(raw::router(keeper.by_hand(&dir).await?)),
             Self::Least(keeper) => Ok(raw::router(keeper.by_hand(&dir).await?).layer(raw::Least)),
+            Self::TowerSessions(_) | Self::AxumSession(_) => {
+                Err("another program serves it".into())
+            }
         }
     }
 }
 
 impl Keeper {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::File => "file",
+            Self::FileFull => "file-full",
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+            Self::MariaDb => "mariadb",
+            Self::MySql => "mysql",
+            Self::MongoDb => "mongodb",
+        }
+    }
+
     const fn server(self) -> Option<Shared> {
         match self {
             Self::Memory | Self::File | Self::FileFull => None,

@@ -50,7 +50,8 @@ Options of serve:
 
 Servers:    bare; layer, a middleware that does nothing; extension, one that hands an Arc
             on; ours-KEEPER, raw-KEEPER, and least-KEEPER, which is raw with what no
-            session system leaves out
+            session system leaves out; ts-KEEPER and as-KEEPER, which are tower-sessions
+            and axum_session, once `cargo build --release` has run in tests/peers
 Keepers:    memory, file, file-full, redis, valkey, mariadb, mysql, mongodb; those that are
             servers are found by SESSION_TEST_REDIS_URL and the like, as `servers` sets them
 Operations: none, read, big, change, new

@@ -53,7 +53,7 @@ impl Server {
         cpu: Option<usize>,
         wrapper: &[&str],
     ) -> Result<Self, Failure> {
-        let program = std::env::current_exe()?;
+        let program = contender.program()?;
         let mut command = match wrapper {
             [] => Command::new(program),
             [name, arguments @ ..] => {
@@ -62,7 +62,7 @@ impl Server {
                 command
             }
         };
-        command.args(["serve", contender.name(), "--dir"]).arg(dir);
+        command.args(["serve", &contender.name(), "--dir"]).arg(dir);
         if let Some(cpu) = cpu {
             command.args(["--cpu", &cpu.to_string()]);
         }

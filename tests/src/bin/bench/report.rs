@@ -6,7 +6,9 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::contender::Contender::{self, Bare, Layer, Least, Ours, Raw};
+use crate::contender::Contender::{
+    self, AxumSession, Bare, Layer, Least, Ours, Raw, TowerSessions,
+};
 use crate::contender::Keeper::{
     self, File, FileFull, MariaDb, Memory, MongoDb, MySql, Redis, Valkey,
 };
@@ -136,6 +138,7 @@ impl Report {
             self.compare(bar, &mut out);
         }
         self.least(&mut out);
+        self.peers(&mut out);
         line(&mut out, format_args!("\n## Measurements\n"));
         line(
             &mut out,
@@ -218,6 +221,29 @@ impl Report {
         }
     }
 
+    /// Compares with the crates of today.
+    fn peers(&self, out: &mut String) {
+        line(out, format_args!("\n## Beside the crates of today\n"));
+        line(out, format_args!("| ours ÷ theirs | instructions | CPU | store's CPU |"));
+        line(out, format_args!("| --- | ---: | ---: | ---: |"));
+        for theirs in &self.rows {
+            let (TowerSessions(keeper) | AxumSession(keeper)) = theirs.contender else { continue };
+            let Some(ours) = self.find(Ours(keeper), theirs.operation) else { continue };
+            line(
+                out,
+                format_args!(
+                    "| {}: {} ÷ {} | {} | {} | {} |",
+                    ours.operation.name(),
+                    ours.contender.name(),
+                    theirs.contender.name(),
+                    verdict(ours.instructions as f64 / theirs.instructions as f64, Some(1.0)),
+                    with_spread(cpu_ratios(ours, theirs), Some(1.0)),
+                    with_spread(store_ratios(ours, theirs), Some(1.0)),
+                ),
+            );
+        }
+    }
+
     fn compare(&self, bar: &Bar, out: &mut String) {
         let ours = self.find(bar.ours, bar.operation);
         let (Some(ours), Some(other)) = (ours, self.find(bar.other, bar.operation)) else { return };
@@ -255,6 +281,8 @@ fn cpu_ratios(ours: &Row, other: &Row) -> Option<(f64, f64, f64)> {
 
 fn store_ratios(ours: &Row, other: &Row) -> Option<(f64, f64, f64)> {
     let both = pairs(ours, other).filter_map(|(a, b)| Some((a.store_cpu?, b.store_cpu?)));
+    // Nobody asks the store for what is not read, and some answer from a copy.
+    let both = both.filter(|(_, b)| ours.operation != Untouched && !b.is_zero());
     quantiles(both.map(|(a, b)| micros(a) / micros(b)).collect())
 }
 

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use session_tests::servers::Shared;
-
 use crate::contender::{Contender, Operation};
 use crate::load::{self, Sample};
 use crate::process::{self, Server};
@@ -31,13 +29,12 @@ pub(crate) struct Row {
 impl Plan {
     /// Returns a row for every operation of every server, without measurements.
     fn rows(&self) -> Vec<Row> {
-        let there = Contender::ALL.into_iter().filter(|contender| {
-            let missing = contender.store().map(Shared::variable);
-            let missing = missing.filter(|variable| std::env::var_os(variable).is_none());
-            if let Some(variable) = missing {
-                eprintln!("left out: {}, because {variable} is not set", contender.name());
+        let there = Contender::ALL.into_iter().filter(|contender| match contender.missing() {
+            Some(missing) => {
+                eprintln!("left out: {}, because {missing}", contender.name());
+                false
             }
-            missing.is_none()
+            None => true,
         });
         let all = there.flat_map(|contender| {
             contender.operations().iter().map(move |&operation| (contender, operation))
