@@ -81,6 +81,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(rustix::process::Pid::from_child(&self.child).as_raw_pid())
+    }
+
     /// Asks the process to end, and waits until it has.
     pub(crate) fn end(mut self) -> Result<(), Failure> {
         let pid = rustix::process::Pid::from_child(&self.child);

@@ -7,7 +7,7 @@ use crate::contender::{Contender, Operation};
 use crate::load::{self, Sample};
 use crate::process::{self, Server};
 use crate::store::Process;
-use crate::{Failure, instructions};
+use crate::{Failure, instructions, steps};
 
 /// What to measure.
 pub(crate) struct Plan {
@@ -22,7 +22,10 @@ pub(crate) struct Plan {
 pub(crate) struct Row {
     pub(crate) contender: Contender,
     pub(crate) operation: Operation,
+    /// As callgrind counts them.
     pub(crate) instructions: u64,
+    /// As this CPU takes them.
+    pub(crate) steps: u64,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -46,6 +49,7 @@ impl Plan {
             contender,
             operation,
             instructions: 0,
+            steps: 0,
             samples: Vec::new(),
         })
         .collect()
@@ -57,6 +61,7 @@ impl Plan {
         for row in &mut rows {
             eprintln!("instructions: {}/{}", row.contender.name(), row.operation.name());
             row.instructions = instructions::count(row.contender, row.operation, &self.dir).await?;
+            row.steps = steps::count(row.contender, row.operation, &self.dir).await?;
         }
         if self.rounds > 0 {
             self.load(&mut rows).await?;
