@@ -30,9 +30,9 @@ Measures sessions in an axum server, beside servers that do the same by hand.
     bench collect      garbage collection of many files under load
     bench serve NAME   one server, to be measured with tools of your own
 
-Instructions are counted by valgrind (`apt-get install valgrind`), and once more by
-letting the CPU take them one at a time, which needs the right to trace processes. The
-server runs on the first CPU, the load on the last.
+Instructions are counted by valgrind (`apt-get install valgrind`), and, for sessions in
+memory and files, once more by letting the CPU take them one at a time, which needs the
+right to trace processes. The server runs on the first CPU, the load on the last.
 
 Options of all:
     --dir DIR          where files are kept; a folder below the system's for

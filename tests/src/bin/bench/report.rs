@@ -158,7 +158,7 @@ impl Report {
                     row.contender.name(),
                     row.operation.name(),
                     row.instructions,
-                    row.steps,
+                    row.steps.map_or_else(String::new, |steps| steps.to_string()),
                     spread(row, |s| micros(s.cpu), 1),
                     store_spread(row),
                     spread(row, |s| s.requests_per_second, 0),
@@ -209,13 +209,13 @@ impl Report {
                 line(
                     out,
                     format_args!(
-                        "| {}: {} | {:.3} | {:.3} | {:.3} | {:.3} | {} | {} |",
+                        "| {}: {} | {} | {} | {} | {} | {} | {} |",
                         operation.name(),
                         ours.contender.name(),
-                        instructions(least, raw),
-                        steps(least, raw),
-                        instructions(ours, least),
-                        steps(ours, least),
+                        verdict(instructions(least, raw), None),
+                        verdict(steps(least, raw), None),
+                        verdict(instructions(ours, least), None),
+                        verdict(steps(ours, least), None),
                         with_spread(cpu_ratios(ours, least), None),
                         with_spread(store_ratios(ours, least), None),
                     ),
@@ -283,8 +283,8 @@ fn instructions(ours: &Row, other: &Row) -> f64 {
     ours.instructions as f64 / other.instructions as f64
 }
 
-fn steps(ours: &Row, other: &Row) -> f64 {
-    ours.steps as f64 / other.steps as f64
+fn steps(ours: &Row, other: &Row) -> Option<f64> {
+    Some(ours.steps? as f64 / other.steps? as f64)
 }
 
 fn cpu_ratios(ours: &Row, other: &Row) -> Option<(f64, f64, f64)> {
@@ -304,7 +304,8 @@ fn with_spread(ratios: Option<(f64, f64, f64)>, limit: Option<f64>) -> String {
     })
 }
 
-fn verdict(ratio: f64, limit: Option<f64>) -> String {
+fn verdict(ratio: impl Into<Option<f64>>, limit: Option<f64>) -> String {
+    let Some(ratio) = ratio.into() else { return String::new() };
     match limit {
         Some(limit) if ratio > limit => format!("**{ratio:.3}**"),
         _ => format!("{ratio:.3}"),
