@@ -113,7 +113,7 @@ async fn a_hung_server_is_answered_within_the_deadline(kind: Kind) {
         assert_eq!(err.kind(), ErrorKind::Timeout, "{text}");
     }
     // Twice two seconds, and something for a busy machine.
-    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
     server.resume();
     works(&handler).await;
 }

@@ -80,7 +80,7 @@ async fn a_killed_primary_is_left_for_its_replica() {
     for key in &keys {
         assert_eq!(payload(&handler, key).await.as_deref(), Some("session"));
     }
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", begin.elapsed());
     // The dead one's replica has none of its own.
     let plain = crate::here::handler(&cluster.url());
     write(&plain, &keys[0], "changed", &replacing()).await.unwrap();

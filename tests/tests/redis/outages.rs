@@ -33,7 +33,7 @@ async fn after_a_restart_the_first_call_goes_through() {
                 4 => assert!(handler.touch(&key, 2 * LONG).await.unwrap()),
                 _ => assert!(handler.destroy(&key, Some(&version)).await.unwrap()),
             }
-            assert!(begin.elapsed() < Duration::from_secs(2), "round {round}");
+            assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "round {round}");
         }
     }
 }
@@ -82,7 +82,7 @@ async fn a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
         redis.restart().await.unwrap();
         let begin = Instant::now();
         create(&handler, "back").await;
-        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", begin.elapsed());
     }
     over.store(true, Ordering::Relaxed);
     for task in tasks {

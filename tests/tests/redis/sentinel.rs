@@ -38,7 +38,7 @@ async fn a_killed_primary_is_left_for_the_new_one() {
     let new = servers.primary_after(old).await.unwrap();
     assert_ne!(new, old);
     let took = back(&handler).await;
-    assert!(took < Duration::from_secs(2), "{took:?} after the new primary was there");
+    assert!(took < Duration::from_secs(2) + SLACK, "{took:?} after the new primary was there");
     assert!(payload(&handler, &key).await.is_some());
 }
 
@@ -53,7 +53,7 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     for _ in 0..2 {
         servers.failover().await.unwrap();
         let took = back(&handler).await;
-        assert!(took < Duration::from_secs(2), "{took:?} after the new primary was there");
+        assert!(took < Duration::from_secs(2) + SLACK, "{took:?} after the new primary was there");
         assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
         servers.settled().await.unwrap();
     }
@@ -221,7 +221,7 @@ async fn a_sentinel_that_hangs_costs_nothing() {
     let begin = Instant::now();
     let handler = handler_of(&servers);
     create(&handler, "session").await;
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", begin.elapsed());
     servers.sentinels()[0].resume();
 }
 

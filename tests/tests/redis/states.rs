@@ -13,8 +13,9 @@ use tokio::net::TcpListener;
 
 use crate::here::*;
 
-/// Long enough for an answer to come in time, however busy the machine is.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// Long enough for the last answer, which comes in the last quarter, to be in time however
+/// busy the machine is.
+const TIMEOUT: Duration = Duration::from_secs(12);
 
 /// A server that answers every command with the same words, for so long, and
 /// then that there is no such key. May take its time, and hears one command at
@@ -101,7 +102,7 @@ async fn refused(words: &'static str, kind: ErrorKind) {
     }
     // Asked again and again, but with pauses.
     let heard = parrot.heard.load(Ordering::SeqCst);
-    assert!(heard < 300, "{words}: {heard} commands within five deadlines");
+    assert!(heard < 700, "{words}: {heard} commands within five deadlines");
 }
 
 /// The last of many refusals comes before the deadline does, or nobody could
