@@ -267,16 +267,13 @@ pub(crate) fn idle(meta: &Meta, policy: &Policy) -> Duration {
 
 /// Returns the cookie that hands out the present id.
 ///
-/// A persistent cookie lives until the absolute deadline, so that it need not be
-/// sent again while the store moves the idle deadline. Where there is no
-/// absolute deadline, or the cookie rolls, it lives as long as the record.
+/// A persistent cookie lives until the absolute deadline, or for ever where there
+/// is none, so that it need not be sent again while the store moves the idle
+/// deadline. One that rolls is sent again, and lives as long as the record.
 pub(crate) fn set_cookie(current: &Current, policy: &Policy, now: Timestamp) -> CookieAction {
     let meta = current.record.meta();
     let persistent = meta.persistent.unwrap_or(policy.persistent);
-    let lives = match (meta.absolute, policy.rolling) {
-        (Some(absolute), false) => absolute.since(now),
-        (Some(absolute), true) => absolute.since(now).min(idle(meta, policy)),
-        (None, _) => idle(meta, policy),
-    };
+    let session = meta.absolute.map_or(Duration::MAX, |absolute| absolute.since(now));
+    let lives = if policy.rolling { session.min(idle(meta, policy)) } else { session };
     CookieAction::Set { id: current.id.clone(), max_age: persistent.then_some(lives) }
 }

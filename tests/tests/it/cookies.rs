@@ -161,10 +161,13 @@ cases! {
 
     /// H083
     async fn a_visitor_who_keeps_coming_never_loses_a_persistent_cookie(target) {
-        let site = target.start_with_clock("--persist --idle 60").visited().await;
-        for _ in 0..10 {
-            site.advance(Duration::from_secs(30)).await;
-            assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+        for life in ["/life?abs=600", "/life?abs=never"] {
+            let site = target.start_with_clock("--persist --idle 60").visited().await;
+            site.a.post(life).await.ok();
+            for _ in 0..10 {
+                site.advance(Duration::from_secs(30)).await;
+                assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
+            }
         }
     }
 }

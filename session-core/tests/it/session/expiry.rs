@@ -201,10 +201,17 @@ async fn the_cookie_lives_as_the_policy_and_the_session_say() {
     session.set("k", 2).unwrap();
     assert_eq!(respond(&session).await.1, CookieAction::Keep, "what the client has is right");
 
+    let session = rig.load(&session.id().unwrap()).await;
+    session.set_absolute(None).unwrap();
+    let endless = max_age(respond(&session).await.1);
+    assert_eq!(endless, Some(Duration::MAX), "use moves the end on, and tells no client");
+
     let rig = Rig::with(|p| (p.persistent, p.rolling, p.idle) = (true, true, SECOND * 60));
     let id = rig.stored(|s| s.set("k", 1)).await;
     let session = rig.load(&id).await;
     assert_eq!(max_age(respond(&session).await.1), Some(SECOND * 60));
+    session.set_absolute(None).unwrap();
+    assert_eq!(max_age(respond(&session).await.1), Some(SECOND * 60), "it is sent again");
     let (saved, cookie) = respond(&rig.sessions.create()).await;
     saved.unwrap();
     assert!(!is_set(&cookie), "no session, no cookie");
