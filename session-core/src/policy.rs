@@ -65,8 +65,9 @@ pub struct Policy {
     pub outage: Outage,
     /// What happens to a record that does not verify. Default [`Damage::Absent`].
     pub damage: Damage,
-    /// How long one call to the store may take. Default 2 s. Needs a
-    /// [`Runtime`](crate::Runtime).
+    /// How long one call to the store may take. Default 2 s. A step of a
+    /// collection may take the time of its [`GcRequest`](crate::GcRequest), 1 s, on
+    /// top. Needs a [`Runtime`](crate::Runtime).
     pub deadline: Duration,
     /// How long a save may wait for other saves of the same session in this
     /// process, once it met them. Default 10 s.

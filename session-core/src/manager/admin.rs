@@ -89,11 +89,12 @@ impl SessionManager {
         }
     }
 
-    /// Removes expired records, step by step, until the walk is at its end.
+    /// Removes expired records, step by step, until the walk is at its end. A
+    /// step may take its own time and [`Policy::deadline`](crate::Policy::deadline) on top.
     ///
     /// # Errors
     ///
-    /// What the store says.
+    /// What the store says. What was removed until then stays removed.
     pub async fn gc(&self) -> Result<GcReport> {
         let mut total = GcReport::default();
         loop {

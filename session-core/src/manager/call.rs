@@ -46,14 +46,25 @@ impl Core {
     }
 
     /// Makes a call to the store: within the deadline, and seen by the observer.
-    pub(crate) async fn call<T>(
+    pub(crate) fn call<T>(
         &self,
         operation: Operation,
         call: impl Future<Output = Result<T>> + Unpin,
         size: impl FnOnce(&T) -> usize,
+    ) -> impl Future<Output = Result<T>> {
+        self.call_within(operation, self.policy.deadline, call, size)
+    }
+
+    /// Makes a call that has a time of its own.
+    pub(super) async fn call_within<T>(
+        &self,
+        operation: Operation,
+        limit: Duration,
+        call: impl Future<Output = Result<T>> + Unpin,
+        size: impl FnOnce(&T) -> usize,
     ) -> Result<T> {
         let started = self.observer.as_ref().map(|_| Instant::now());
-        let result = self.within(operation, self.policy.deadline, call).await;
+        let result = self.within(operation, limit, call).await;
         if let Some(started) = started {
             self.observe(&Event::Call {
                 backend: self.handler.info().name,

@@ -25,8 +25,9 @@ use self::stale::StaleCache;
 use self::watch::Watchers;
 use crate::session::state::Opened;
 use crate::{
-    BoxFuture, Clock, Error, Event, GcReport, GcRequest, Observer, Policy, Random, Result, Runtime,
-    Serializers, Session, SessionHandler, SessionId, Status, Timestamp,
+    BoxFuture, Clock, Error, ErrorKind, Event, GcReport, GcRequest, Observer, Operation, Outage,
+    Policy, Random, Result, Runtime, Serializers, Session, SessionHandler, SessionId, Status,
+    Timestamp,
 };
 
 /// Loads sessions from one store under one policy. Cheap to clone.
@@ -149,8 +150,8 @@ impl Core {
     pub(crate) fn spawn(&self, task: BoxFuture<()>) {
         if !self.runtime.as_ref().is_some_and(|runtime| runtime.spawn(task)) {
             self.unseen(&Error::new(
-                crate::ErrorKind::Unsupported,
-                crate::Operation::Configure,
+                ErrorKind::Unsupported,
+                Operation::Configure,
                 "work that should outlive a request was dropped; give the manager a runtime",
             ));
         }
@@ -177,7 +178,10 @@ impl Core {
     }
 
     pub(crate) async fn collect(&self, request: &GcRequest) -> Result<GcReport> {
-        let report = self.handler.gc(request).await?;
+        // The store's own time for a step, and what every call may take on top.
+        let limit = self.policy.deadline.saturating_add(request.time);
+        let report =
+            self.call_within(Operation::Gc, limit, self.handler.gc(request), |_| 0).await?;
         self.observe(&Event::Collected(&report));
         Ok(report)
     }

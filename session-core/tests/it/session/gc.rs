@@ -94,3 +94,28 @@ async fn a_manager_without_settings_works() {
     session.save().await.unwrap();
     assert_eq!(sessions.count().await.unwrap(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_holds_up_no_collector() {
+    let rig = Rig::new();
+    let hold = rig.chaos.hold(Operation::Gc);
+    assert_eq!(kind(rig.sessions.gc().await), ErrorKind::Timeout);
+    assert_eq!(rig.events.count("Call"), 1, "a step is a call like any other");
+
+    let gc = Gc::spawn(&rig.sessions, SECOND * 10).unwrap();
+    tokio::time::sleep(SECOND * 100).await;
+    let tries = rig.chaos.counts().gcs;
+    assert!(tries >= 6, "{tries}");
+    gc.stop();
+    tokio::time::sleep(SECOND * 100).await;
+    assert_eq!(rig.chaos.counts().gcs, tries);
+    drop(hold);
+    rig.sessions.gc().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_may_take_its_own_time_and_the_deadline() {
+    let rig = Rig::new();
+    rig.chaos.delay(Operation::Gc, SECOND * 5 / 2);
+    rig.sessions.gc().await.unwrap();
+}
