@@ -20,7 +20,9 @@ pub trait SessionLister: fmt::Debug + Send + Sync {
     /// records and pointers are never listed.
     async fn list(&self, request: &PageRequest) -> Result<Page>;
 
-    /// Returns how many live sessions there are.
+    /// Returns how many live sessions there are, in one call, which may take
+    /// long where there are many. [`SessionManager::count`](crate::SessionManager::count)
+    /// asks page by page instead.
     async fn count(&self) -> Result<u64>;
 }
 

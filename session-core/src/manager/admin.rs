@@ -23,12 +23,23 @@ impl SessionManager {
 
     /// Returns how many live sessions there are.
     ///
+    /// Asks page by page, so that no call takes longer with the size of the
+    /// store. Of sessions that begin or end meanwhile some count and some do not.
+    ///
     /// # Errors
     ///
     /// As [`list`](Self::list).
     pub async fn count(&self) -> Result<u64> {
-        let lister = self.0.lister()?;
-        self.0.call(Operation::List, lister.count(), |_| 0).await
+        let mut count = 0;
+        let mut request = PageRequest::first(PAGE);
+        loop {
+            let page = self.list(&request).await?;
+            count += page.items.len() as u64;
+            match page.next {
+                Some(cursor) => request = PageRequest::at(cursor, PAGE),
+                None => return Ok(count),
+            }
+        }
     }
 
     /// Returns one page of an owner's live sessions.

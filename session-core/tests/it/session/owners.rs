@@ -1,6 +1,6 @@
 //! Sessions by owner: limits, lists and revocation.
 
-use session_core::{ErrorKind, Excess, Owner, OwnerLimit, PageRequest, Policy, Status};
+use session_core::{ErrorKind, Excess, Operation, Owner, OwnerLimit, PageRequest, Policy, Status};
 
 use super::support::{Rig, SECOND, kind, respond};
 
@@ -105,4 +105,15 @@ async fn revoking_an_owners_sessions_spares_the_one_that_asks() {
     }
     assert_eq!(rig.sessions.revoke_all().await.unwrap(), 2);
     assert_eq!(rig.count().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counting_many_sessions_takes_many_calls_and_no_long_one() {
+    let rig = Rig::new();
+    for _ in 0..1200 {
+        rig.stored(|s| s.set("k", 1)).await;
+    }
+    // Two calls take longer than one may.
+    rig.chaos.delay(Operation::List, SECOND * 3 / 2);
+    assert_eq!(rig.count().await, 1200);
 }
