@@ -1,5 +1,7 @@
 //! Finding, counting and ending sessions from outside.
 
+use std::sync::Arc;
+
 use super::{Core, SessionManager};
 use crate::session::state::Doomed;
 use crate::{
@@ -62,7 +64,7 @@ impl SessionManager {
         let except = except.map(SessionKey::of);
         let revoke = index.revoke(owner, except.as_ref());
         let count = self.0.call(Operation::Index, revoke, |_| 0).await?;
-        self.0.revoked(count).await;
+        self.0.revoked(owner, count).await;
         Ok(count)
     }
 
@@ -122,30 +124,41 @@ impl SessionManager {
 
 impl Core {
     fn lister(&self) -> Result<&dyn SessionLister> {
-        self.handler.lister().ok_or_else(|| unsupported("the engine cannot list sessions"))
+        let lister = self.handler.lister();
+        lister.ok_or_else(|| unsupported(Operation::List, "the engine cannot list sessions"))
     }
 
     fn index(&self) -> Result<&dyn SessionIndex> {
-        self.handler.index().ok_or_else(|| unsupported("the engine has no index of owners"))
+        let index = self.handler.index();
+        index.ok_or_else(|| unsupported(Operation::Index, "the engine has no index of owners"))
     }
 
-    /// After sessions were ended by the store itself, looks which of those that
-    /// somebody watches are over.
-    pub(super) async fn revoked(&self, count: u64) {
+    /// After an owner's sessions were ended by the store itself, looks which of
+    /// those that somebody watches are over: in the background, where there is
+    /// one, because the request that ended them has no use for it.
+    pub(super) async fn revoked(self: &Arc<Self>, owner: &Owner, count: u64) {
         self.observe(&Event::Revoked(count));
-        for key in self.watchers.watched() {
-            match self.read(&key).await {
-                Ok(Some(_)) => {}
-                Ok(None) => self.over(&key),
-                Err(err) => self.unseen(&err),
-            }
-        }
         if let Some(stale) = &self.stale {
             stale.clear();
         }
+        let watched = self.watchers.watched_of(owner);
+        if watched.is_empty() {
+            return;
+        }
+        let core = Arc::clone(self);
+        let look = Box::pin(async move {
+            for key in watched {
+                match core.read(&key).await {
+                    Ok(Some(_)) => {}
+                    Ok(None) => core.over(&key),
+                    Err(err) => core.unseen(&err),
+                }
+            }
+        });
+        if self.runtime.is_some() { self.spawn(look) } else { look.await }
     }
 }
 
-fn unsupported(message: &'static str) -> Error {
-    Error::new(ErrorKind::Unsupported, Operation::List, message)
+fn unsupported(operation: Operation, message: &'static str) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, message)
 }

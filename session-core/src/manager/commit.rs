@@ -92,6 +92,9 @@ impl Session {
         self.end_doomed().await?;
         let job = self.begin(save);
         let Job { current, work, regenerate, .. } = &job;
+        if let Some(current) = current.as_ref().filter(|_| work.changes.meta.owner.is_some()) {
+            core.watchers.disowned(&current.key);
+        }
         let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
             None => core.create(work).await,
@@ -287,7 +290,7 @@ impl Core {
     }
 
     /// Stores a session for the first time, under an id that nobody had before.
-    async fn create(&self, work: &Work) -> Result<Saved, Failure> {
+    async fn create(self: &Arc<Self>, work: &Work) -> Result<Saved, Failure> {
         let now = self.now();
         let meta = Meta {
             created: now,
@@ -327,7 +330,11 @@ impl Core {
     }
 
     /// Writes what was changed, replayed on whatever is there by then.
-    async fn change(&self, current: &Arc<Current>, work: &Work) -> Result<Saved, Failure> {
+    async fn change(
+        self: &Arc<Self>,
+        current: &Arc<Current>,
+        work: &Work,
+    ) -> Result<Saved, Failure> {
         let mut base = Arc::clone(current);
         let mut conflicts = 0;
         let mut turn = None;

@@ -1,5 +1,7 @@
 //! How many sessions an owner may have.
 
+use std::sync::Arc;
+
 use super::Core;
 use super::commit::Work;
 use crate::frame::Meta;
@@ -39,7 +41,7 @@ impl Core {
     }
 
     /// Ends the oldest sessions of an owner that has too many, where the policy says so.
-    pub(super) async fn evict_excess(&self, work: &Work, meta: &Meta, key: &SessionKey) {
+    pub(super) async fn evict_excess(self: &Arc<Self>, work: &Work, meta: &Meta, key: &SessionKey) {
         let Some(limit) = self.policy.per_owner.as_ref() else { return };
         let (Some(owner), Some(index)) = (newly_bound(work, meta), self.handler.index()) else {
             return;
@@ -49,7 +51,7 @@ impl Core {
         }
         match self.call(Operation::Index, index.cap(owner, limit.sessions, key), |_| 0).await {
             Ok(0) => {}
-            Ok(count) => self.revoked(count).await,
+            Ok(count) => self.revoked(owner, count).await,
             Err(err) => self.unseen(&err),
         }
     }

@@ -30,7 +30,7 @@ impl Core {
     /// write decides which of several changes of id wins, and until it the old
     /// id is the only one.
     pub(super) async fn regenerate(
-        &self,
+        self: &Arc<Self>,
         current: &Arc<Current>,
         work: &Work,
     ) -> Result<Saved, Failure> {

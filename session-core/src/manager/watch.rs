@@ -8,14 +8,23 @@ use tokio::sync::watch;
 use super::Core;
 use super::load::Found;
 use crate::sync::{Mutex, MutexGuard};
-use crate::{SessionId, SessionKey};
+use crate::{Owner, SessionId, SessionKey};
 
 /// Who wants to know when a session ends, inside this process.
 #[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<SessionKey, Vec<watch::Sender<bool>>>>);
+pub(crate) struct Watchers(Mutex<HashMap<SessionKey, Watched>>);
+
+/// A session whose end somebody wants to know.
+#[derive(Debug, Default)]
+struct Watched {
+    senders: Vec<watch::Sender<bool>>,
+    /// Whom it belongs to for certain. `None` also for a session of nobody: it
+    /// may have been bound elsewhere since it was read.
+    owner: Option<Owner>,
+}
 
 impl Watchers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Vec<watch::Sender<bool>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionKey, Watched>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -23,9 +32,11 @@ impl Watchers {
     fn watch(&self, key: SessionKey) -> watch::Receiver<bool> {
         let mut watched = self.lock();
         if watched.len() >= 64 && watched.len().is_power_of_two() {
-            watched.retain(|_, senders| senders.iter().any(|sender| sender.receiver_count() > 0));
+            watched.retain(|_, Watched { senders, .. }| {
+                senders.iter().any(|sender| sender.receiver_count() > 0)
+            });
         }
-        let senders = watched.entry(key).or_default();
+        let Watched { senders, .. } = watched.entry(key).or_default();
         if let Some(sender) = senders.first() {
             return sender.subscribe();
         }
@@ -36,7 +47,7 @@ impl Watchers {
 
     /// Tells that a session has ended.
     pub(super) fn tell(&self, key: &SessionKey) {
-        for sender in self.lock().remove(key).unwrap_or_default() {
+        for sender in self.lock().remove(key).unwrap_or_default().senders {
             sender.send_replace(true);
         }
     }
@@ -44,15 +55,31 @@ impl Watchers {
     /// Follows a session to its new key, where some may be watching already.
     pub(super) fn moved(&self, old: &SessionKey, new: &SessionKey) {
         let mut watched = self.lock();
-        if let Some(senders) = watched.remove(old) {
-            let heard = senders.into_iter().filter(|sender| sender.receiver_count() > 0);
-            watched.entry(*new).or_default().extend(heard);
+        if let Some(Watched { mut senders, owner }) = watched.remove(old) {
+            senders.retain(|sender| sender.receiver_count() > 0);
+            let moved =
+                watched.entry(*new).or_insert_with(|| Watched { owner, ..Watched::default() });
+            moved.senders.append(&mut senders);
         }
     }
 
-    /// Returns the sessions that somebody watches.
-    pub(super) fn watched(&self) -> Vec<SessionKey> {
-        self.lock().keys().copied().collect()
+    /// Takes note of whom a session was seen to belong to.
+    fn owned(&self, key: &SessionKey, owner: Option<&Owner>) {
+        if let Some(watched) = self.lock().get_mut(key) {
+            watched.owner = owner.cloned();
+        }
+    }
+
+    /// Takes note that a session may get another owner.
+    pub(super) fn disowned(&self, key: &SessionKey) {
+        self.owned(key, None);
+    }
+
+    /// Returns the sessions that somebody watches and that may be this owner's.
+    pub(super) fn watched_of(&self, owner: &Owner) -> Vec<SessionKey> {
+        let watched = self.lock();
+        let may_be = |watched: &Watched| watched.owner.as_ref().is_none_or(|known| known == owner);
+        watched.iter().filter(|(_, watched)| may_be(watched)).map(|(key, _)| *key).collect()
     }
 }
 
@@ -68,7 +95,10 @@ impl Core {
             // First watched, then looked at: in between nothing is missed.
             let end = self.watchers.watch(key);
             match self.find(id, &key).await {
-                Ok(Found::Live(_)) => return Some(end),
+                Ok(Found::Live(current)) => {
+                    self.watchers.owned(&key, current.record.meta().owner.as_ref());
+                    return Some(end);
+                }
                 Ok(Found::Pointer(pointer)) => key = pointer.target,
                 Ok(Found::Nothing | Found::Expired) => return None,
                 // A store that is down says nothing about the session.

@@ -1,6 +1,6 @@
 //! Streams that end with their session.
 
-use session_core::{Excess, Owner, OwnerLimit, Session};
+use session_core::{Excess, Operation, Owner, OwnerLimit, Session};
 use tokio::task::JoinHandle;
 
 use super::support::{Rig, SECOND, key, settle};
@@ -118,4 +118,59 @@ async fn whoever_finds_a_session_dead_tells_the_streams() {
     assert!(!stream.is_finished());
     rig.load(&id).await;
     stream.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_eviction_reads_no_session_of_another_owner() {
+    let rig = Rig::with(|p| p.per_owner = Some(OwnerLimit::new(1, Excess::Evict)));
+    let mut streams = Vec::new();
+    for n in 0..20 {
+        let id = rig.stored(|s| s.bind(format!("user-{n}"))).await;
+        streams.push(stream(&rig.load(&id).await));
+    }
+    rig.stored(|s| s.bind("tom")).await;
+    settle().await;
+    rig.chaos.take_counts();
+    rig.stored(|s| s.bind("tom")).await;
+    settle().await;
+    assert_eq!(rig.events.count("Revoked"), 1);
+    assert_eq!(rig.chaos.counts().reads, 0);
+    streams.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_stream_that_began_before_the_login_ends_with_the_owners_sessions() {
+    let rig = Rig::new();
+    for (new_id, first) in [(false, None), (true, None), (false, Some("ann")), (true, Some("ann"))]
+    {
+        let id = rig.stored(|s| first.map_or(s.set("k", 1), |first| s.bind(first))).await;
+        let early = stream(&rig.load(&id).await);
+        settle().await;
+        let login = rig.load(&id).await;
+        login.bind("tom").unwrap();
+        if new_id {
+            login.regenerate().unwrap();
+        }
+        login.save().await.unwrap();
+        rig.sessions.revoke(&Owner::new("ann").unwrap(), None).await.unwrap();
+        settle().await;
+        assert!(!early.is_finished());
+        rig.sessions.revoke(&Owner::new("tom").unwrap(), None).await.unwrap();
+        early.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_evicts_does_not_wait_for_the_streams() {
+    let rig = Rig::with(|p| p.per_owner = Some(OwnerLimit::new(1, Excess::Evict)));
+    let first = rig.stored(|s| s.bind("tom")).await;
+    let evicted = stream(&rig.load(&first).await);
+    settle().await;
+    rig.clock.advance(SECOND);
+    let hold = rig.chaos.hold(Operation::Read);
+    rig.stored(|s| s.bind("tom")).await;
+    settle().await;
+    assert!(!evicted.is_finished());
+    drop(hold);
+    evicted.await.unwrap();
 }
