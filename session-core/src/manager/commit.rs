@@ -1,6 +1,7 @@
 //! What happens to a session when it is saved.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Core;
 use super::load::{Found, rare};
@@ -215,23 +216,33 @@ impl Session {
             due.zip(state.current.as_ref().map(|current| current.key))
         };
         let Some((idle, key)) = due else { return };
-        match core.touch(&key, idle).await {
-            Ok(true) => {
-                core.observe(&Event::Touched);
-                if let Some(current) = self.state().current.as_mut().filter(|c| c.key == key) {
-                    Arc::make_mut(current).expires = Some(core.now().after(idle));
-                }
-            }
-            Ok(false) => {
-                core.over(&key);
-                core.observe(&Event::SavedTooLate);
-                let mut state = self.state();
-                if state.current.as_ref().is_some_and(|current| current.key == key) {
-                    state.ended();
-                }
-            }
-            Err(err) => core.unseen(&err),
+        if let Err(err) = self.extend(&key, idle).await {
+            core.unseen(&err);
         }
+    }
+
+    /// Extends the lifetime, and takes note of what the store says. `false` if the
+    /// session has ended.
+    pub(crate) async fn extend(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
+        let core = &self.0.core;
+        let lives = core.touch(key, idle).await?;
+        if lives {
+            core.observe(&Event::Touched);
+        } else {
+            core.over(key);
+            core.observe(&Event::SavedTooLate);
+        }
+        let mut state = self.state();
+        // What is still to be saved must fail by itself, and not be forgotten.
+        let unchanged = state.changes.is_empty();
+        match state.current.as_mut().filter(|current| current.key == *key) {
+            Some(current) if lives => {
+                Arc::make_mut(current).expires = Some(core.now().after(idle));
+            }
+            Some(_) if unchanged => state.ended(),
+            _ => {}
+        }
+        Ok(lives)
     }
 }
 

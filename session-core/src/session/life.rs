@@ -171,7 +171,8 @@ impl Session {
     }
 
     /// Extends the lifetime now, without regard to the touch interval. Returns
-    /// `false` if the session is not stored, or its time is over.
+    /// `false` if the session is not stored, or has ended; then it cannot be
+    /// changed any more.
     ///
     /// # Errors
     ///
@@ -191,7 +192,7 @@ impl Session {
                 _ => return Ok(false),
             }
         };
-        self.0.core.touch(&key, idle).await
+        self.extend(&key, idle).await
     }
 
     /// Drops what was changed and reads the session again.

@@ -131,3 +131,15 @@ async fn first_visits_in_parallel_make_one_record_each_or_none() {
     }
     assert_eq!(rig.count().await, 10);
 }
+
+#[tokio::test]
+async fn a_session_that_was_refreshed_is_not_touched_again() {
+    let rig = Rig::with(|p| p.touch_interval = Some(SECOND * 100));
+    let id = rig.stored(|s| s.set("a", 1)).await;
+    rig.clock.advance(SECOND * 200);
+    let session = rig.load(&id).await;
+    assert!(session.refresh().await.unwrap());
+    respond(&session).await.0.unwrap();
+    assert_eq!(rig.chaos.counts(), Counts { touches: 1, ..READ });
+    assert_eq!(rig.events.count("Touched"), 1);
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::{CookieAction, ErrorKind, Operation, Policy, Profile, SessionId, Status};
 
-use super::support::{Rig, SECOND, is_set, kind, respond};
+use super::support::{Rig, SECOND, is_set, key, kind, respond, settle};
 
 async fn is_alive(rig: &Rig, id: &SessionId) -> bool {
     rig.load(id).await.status() == Status::Loaded
@@ -179,6 +179,26 @@ async fn a_refresh_extends_at_once_and_never_shortens() {
     rig.clock.advance(SECOND * 59);
     assert!(is_alive(&rig, &id).await);
     assert!(!rig.sessions.create().refresh().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_refresh_that_comes_too_late_ends_the_session_for_all_who_hold_it() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let (session, changed) = (rig.load(&id).await, rig.load(&id).await);
+    let stream = tokio::spawn({
+        let session = session.clone();
+        async move { session.ended().await }
+    });
+    settle().await;
+    changed.set("k", 2).unwrap();
+    rig.neighbour().sessions.destroy(&key(&id)).await.unwrap();
+    assert!(!session.refresh().await.unwrap());
+    stream.await.unwrap();
+    assert_eq!(kind(session.set("k", 3)), ErrorKind::Gone);
+
+    assert!(!changed.refresh().await.unwrap());
+    assert_eq!(kind(changed.save().await), ErrorKind::Gone, "what was changed is not forgotten");
 }
 
 #[tokio::test]
