@@ -51,7 +51,9 @@ pub struct Policy {
     pub max_bytes: usize,
     /// The greatest number of keys in a session. Default 4,096; at most 65,536.
     pub max_keys: usize,
-    /// What happens when two requests change one session. Default [`Conflict::Merge`].
+    /// What happens when two requests change one session. Default
+    /// [`Conflict::Merge`]. A request may choose for itself, with
+    /// [`Session::set_conflict`](crate::Session::set_conflict).
     pub conflict: Conflict,
     /// How long after a change of id the old id still reads, so that requests
     /// on their way do not fail. Default 0, at most 60 s. There is none where a

@@ -26,6 +26,8 @@ pub(super) struct Work {
     pub(super) fence: Option<FencingToken>,
     /// Whether the changes may be in the store already.
     pub(super) in_doubt: bool,
+    /// What happens if somebody else has changed the session.
+    conflict: Conflict,
 }
 
 impl Work {
@@ -129,7 +131,12 @@ impl Session {
         let changes = Arc::new(std::mem::take(&mut state.changes));
         let life = state.life;
         state.saving = Some(Saving { changes: Arc::clone(&changes), life });
-        let work = Work { changes, fence: state.fence(), in_doubt: state.in_doubt };
+        let work = Work {
+            changes,
+            fence: state.fence(),
+            in_doubt: state.in_doubt,
+            conflict: state.conflict.unwrap_or(self.0.core.policy.conflict),
+        };
         Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
     }
 
@@ -394,7 +401,7 @@ impl Core {
         })
     }
 
-    /// After a conflict, takes in what somebody else has written, as the policy has it.
+    /// After a conflict, takes in what somebody else has written, as it was asked to be done.
     pub(super) async fn catch_up(
         &self,
         base: &mut Arc<Current>,
@@ -416,7 +423,7 @@ impl Core {
         if conflicts > MAX_CONFLICTS {
             return Err(conflict.into());
         }
-        match self.policy.conflict {
+        match work.conflict {
             Conflict::Merge => *base = fresh,
             Conflict::Strict => return Err(conflict.into()),
             Conflict::LastWriteWins => {

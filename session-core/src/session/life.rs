@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::state::{Current, ReadOnly, State, idle};
 use super::{CookieAction, Session};
-use crate::{Error, ErrorKind, Operation, Owner, Result, Shielded};
+use crate::{Conflict, Error, ErrorKind, Operation, Owner, Result, Shielded};
 
 /// How much of a request's work to keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,13 +156,43 @@ impl Session {
         self.change(|state| state.changes.meta.persistent = Some(persistent))
     }
 
+    /// Sets what happens when another request changes the session at the same
+    /// time, for this request only: nothing of it is stored. Without it, the
+    /// policy's [`conflict`](crate::Policy::conflict) says so.
+    ///
+    /// ```
+    /// use session_core::{Conflict, ErrorKind, MemoryHandler, SessionManager};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> session_core::Result<()> {
+    /// let sessions = SessionManager::new(MemoryHandler::new());
+    /// let session = sessions.create();
+    /// session.set("stock", 3)?;
+    /// session.save().await?;
+    ///
+    /// // Ordering must not go by what another request has changed meanwhile.
+    /// let order = sessions.load(&session.id().expect("it is saved")).await?;
+    /// order.set_conflict(Conflict::Strict);
+    /// order.set("stock", 2)?;
+    ///
+    /// session.set("stock", 0)?;
+    /// session.save().await?;
+    /// assert_eq!(order.save().await.unwrap_err().kind(), ErrorKind::Conflict);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_conflict(&self, conflict: Conflict) {
+        self.state().conflict = Some(conflict);
+    }
+
     /// Saves now what was changed so far. Without this it happens when the
     /// request ends; what is changed afterwards is saved then.
     ///
     /// # Errors
     ///
     /// [`Gone`](ErrorKind::Gone) if the session ended meanwhile, so that nothing
-    /// was written; [`Conflict`](ErrorKind::Conflict) by policy; else what the
+    /// was written; [`Conflict`](ErrorKind::Conflict) where [`set_conflict`](Self::set_conflict)
+    /// or the policy asks for it; else what the
     /// store says. If the error is [indeterminate](Error::is_indeterminate) the
     /// changes may have been saved.
     pub async fn save(&self) -> Result<()> {

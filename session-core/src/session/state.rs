@@ -10,7 +10,7 @@ use crate::frame::Meta;
 use crate::manager::lock::HeldLock;
 use crate::record::{Record, View};
 use crate::{
-    CookieAction, Error, ErrorKind, FencingToken, Operation, Policy, Result, Serializers,
+    Conflict, CookieAction, Error, ErrorKind, FencingToken, Operation, Policy, Result, Serializers,
     SessionId, SessionKey, Status, Timestamp, Version,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) in_doubt: bool,
     /// Counts how often the session was destroyed and begun anew.
     pub(crate) life: u32,
+    /// What happens on a conflict, if it is not what the policy says.
+    pub(crate) conflict: Option<Conflict>,
     /// Records to be destroyed with the next save.
     pub(crate) doomed: Vec<Doomed>,
     /// Why the session must not be changed, if it must not.
@@ -137,6 +139,7 @@ impl State {
             regenerate: false,
             in_doubt: false,
             life: 0,
+            conflict: None,
             doomed: Vec::new(),
             read_only,
             sealed: false,

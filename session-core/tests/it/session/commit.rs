@@ -65,6 +65,31 @@ async fn the_last_write_wins_whole_where_the_policy_says_so() {
 }
 
 #[tokio::test]
+async fn a_request_may_choose_what_a_conflict_is_for_itself() {
+    let policies = [Conflict::Merge, Conflict::Strict, Conflict::LastWriteWins];
+    for policy in policies {
+        let rig = Rig::with(|p| p.conflict = policy);
+        let id = rig.stored(|s| s.set("k", 0)).await;
+        let (first, merging, strict, last) =
+            (rig.load(&id).await, rig.load(&id).await, rig.load(&id).await, rig.load(&id).await);
+        first.set("a", 1).unwrap();
+        first.save().await.unwrap();
+
+        strict.set_conflict(Conflict::Strict);
+        strict.set("b", 2).unwrap();
+        assert_eq!(kind(strict.save().await), ErrorKind::Conflict, "{policy:?}");
+        merging.set_conflict(Conflict::Merge);
+        merging.set("c", 3).unwrap();
+        merging.save().await.unwrap();
+        assert_eq!(rig.load(&id).await.keys().unwrap(), ["a", "c", "k"], "{policy:?}");
+        last.set_conflict(Conflict::LastWriteWins);
+        last.set("d", 4).unwrap();
+        last.save().await.unwrap();
+        assert_eq!(rig.load(&id).await.keys().unwrap(), ["d", "k"], "{policy:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_last_write_does_not_win_over_a_change_of_id() {
     let rig = Rig::with(|p| p.conflict = Conflict::LastWriteWins);
     let id = rig.stored(|s| s.set("k", 0)).await;
