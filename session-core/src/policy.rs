@@ -63,7 +63,9 @@ pub struct Policy {
     pub grace: Duration,
     /// Whether one request at a time may use a session. Default no.
     pub exclusive: Option<Exclusive>,
-    /// What happens when the store cannot be read. Default [`Outage::Fail`].
+    /// What happens when the store cannot be read. Default [`Outage::Fail`]. A
+    /// single load may choose, with
+    /// [`load_any_or`](crate::SessionManager::load_any_or).
     pub outage: Outage,
     /// What happens to a record that does not verify. Default [`Damage::Absent`].
     pub damage: Damage,

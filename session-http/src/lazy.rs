@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http::{Extensions, HeaderValue, Request};
-use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Result};
+use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Outage, Result};
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::Mutex;
 
@@ -67,7 +67,19 @@ impl LazySession {
     /// unless the policy says so. [`ErrorKind::Unsupported`] if the request's path
     /// lies outside of the cookie's.
     pub async fn load(&self) -> Result<Session> {
-        self.load_for(Access::ReadWrite).await
+        self.load_for(Access::ReadWrite, self.outage()).await
+    }
+
+    /// Loads the session with another answer to a store that is down than the
+    /// policy's: for a page that is shown to anybody, or one that must not be. If
+    /// it is loaded already, it stays what it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); [`ErrorKind::InvalidConfig`] for
+    /// [`Outage::Stale`] where the policy's outage is another one.
+    pub async fn load_or(&self, outage: Outage) -> Result<Session> {
+        self.load_for(Access::ReadWrite, outage).await
     }
 
     /// Loads the session to read only: an exclusive one is not locked, and
@@ -77,10 +89,14 @@ impl LazySession {
     ///
     /// As [`load`](Self::load).
     pub async fn load_read_only(&self) -> Result<Session> {
-        self.load_for(Access::ReadOnly).await
+        self.load_for(Access::ReadOnly, self.outage()).await
     }
 
-    async fn load_for(&self, access: Access) -> Result<Session> {
+    fn outage(&self) -> Outage {
+        self.0.settings.sessions.policy().outage
+    }
+
+    async fn load_for(&self, access: Access, outage: Outage) -> Result<Session> {
         if !self.0.covered {
             let message = "the request lies outside of the session cookie's path";
             return Err(Error::new(ErrorKind::Unsupported, Operation::Read, message));
@@ -95,7 +111,7 @@ impl LazySession {
         if let Some(session) = self.loaded() {
             return Ok(session.clone());
         }
-        let session = self.0.load(access).await?;
+        let session = self.0.load(access, outage).await?;
         // Nobody else has set it: this was our turn.
         let session = self.0.loaded.get_or_init(|| session).clone();
         drop(turn);
@@ -135,10 +151,10 @@ impl Lazy {
         &self.settings.transports[at]
     }
 
-    async fn load(&self, access: Access) -> Result<Session> {
+    async fn load(&self, access: Access, outage: Outage) -> Result<Session> {
         let fields = self.presented.as_ref().map_or(&[][..], |presented| &presented.fields);
         let ids = self.transport().ids(fields, &self.settings.cookies);
-        self.settings.sessions.load_any(&ids, access).await.map(Session)
+        self.settings.sessions.load_any_or(&ids, access, outage).await.map(Session)
     }
 }
 

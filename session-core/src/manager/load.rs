@@ -10,8 +10,8 @@ use crate::frame::{Frame, Pointer};
 use crate::record::Record;
 use crate::session::state::{Current, Opened, ReadOnly};
 use crate::{
-    Damage, Error, ErrorKind, Event, Outage, Result, Session, SessionId, SessionKey, Status,
-    Stored, Timestamp,
+    Damage, Error, ErrorKind, Event, Operation, Outage, Result, Session, SessionId, SessionKey,
+    Status, Stored, Timestamp,
 };
 
 /// How many ids of one request are looked at.
@@ -32,6 +32,13 @@ pub enum Access {
     ReadOnly,
 }
 
+/// How a session is to be loaded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) access: Access,
+    pub(super) outage: Outage,
+}
+
 /// What the store has under a key.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -42,42 +49,43 @@ pub(crate) enum Found {
 }
 
 impl Core {
-    pub(super) async fn load(
-        self: &Arc<Self>,
-        ids: &[SessionId],
-        access: Access,
-    ) -> Result<Session> {
-        let opened = if self.policy.exclusive.is_some() && access == Access::ReadWrite {
+    pub(super) async fn load(self: &Arc<Self>, ids: &[SessionId], terms: Terms) -> Result<Session> {
+        if matches!(terms.outage, Outage::Stale(_)) && self.stale.is_none() {
+            let message = "nothing is kept for an outage; build the manager with a policy whose \
+                           `outage` is `Stale`, too, or choose another one here";
+            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Read, message));
+        }
+        let opened = if self.policy.exclusive.is_some() && terms.access == Access::ReadWrite {
             // A caller who goes away must not leave a lock behind.
             let (core, ids) = (Arc::clone(self), ids.to_vec());
-            self.shield(Box::pin(async move { core.open(&ids, access).await })).await?
+            self.shield(Box::pin(async move { core.open(&ids, terms).await })).await?
         } else {
-            self.open(ids, access).await?
+            self.open(ids, terms).await?
         };
         self.observe(&Event::Loaded(opened.status));
         Ok(Session::new(Arc::clone(self), opened, !ids.is_empty()))
     }
 
-    async fn open(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<Opened> {
+    async fn open(self: &Arc<Self>, ids: &[SessionId], terms: Terms) -> Result<Opened> {
         let mut opened = match ids {
             [] => Opened::nothing(Status::New),
-            [id] => self.claim(id, access).await?,
-            ids => rare(self.agree(ids, access)).await?,
+            [id] => self.claim(id, terms).await?,
+            ids => rare(self.agree(ids, terms)).await?,
         };
-        if access == Access::ReadOnly && opened.read_only.is_none() {
+        if terms.access == Access::ReadOnly && opened.read_only.is_none() {
             opened.read_only = Some(ReadOnly::Asked);
         }
         Ok(opened)
     }
 
     /// Finds the one session that several ids lead to.
-    async fn agree(self: &Arc<Self>, ids: &[SessionId], access: Access) -> Result<Opened> {
+    async fn agree(self: &Arc<Self>, ids: &[SessionId], terms: Terms) -> Result<Opened> {
         let mut opened = Opened::nothing(Status::New);
         for (at, id) in ids.iter().enumerate().take(MAX_CANDIDATES) {
             if ids[..at].contains(id) {
                 continue;
             }
-            let next = self.claim(id, access).await?;
+            let next = self.claim(id, terms).await?;
             match (&opened.current, &next.current) {
                 // The same session, by its old id and by its new one.
                 (Some(known), Some(same)) if known.key == same.key => {
@@ -97,10 +105,10 @@ impl Core {
     }
 
     /// Follows one id, as far as the store answers.
-    async fn claim(self: &Arc<Self>, id: &SessionId, access: Access) -> Result<Opened> {
-        match self.candidate(id, access).await {
+    async fn claim(self: &Arc<Self>, id: &SessionId, terms: Terms) -> Result<Opened> {
+        match self.candidate(id, terms.access).await {
             Ok(opened) => Ok(opened),
-            Err(err) => self.degrade(err, id),
+            Err(err) => self.degrade(err, id, terms.outage),
         }
     }
 
@@ -210,14 +218,14 @@ impl Core {
     }
 
     /// What to do when the store cannot be read.
-    fn degrade(&self, err: Error, id: &SessionId) -> Result<Opened> {
+    fn degrade(&self, err: Error, id: &SessionId, outage: Outage) -> Result<Opened> {
         if err.kind() == ErrorKind::Corrupt {
             return self.damaged(err).map(|_| Opened::nothing(Status::Unknown));
         }
         if !err.kind().is_outage() {
             return Err(err);
         }
-        let current = match (self.policy.outage, &self.stale) {
+        let current = match (outage, &self.stale) {
             (Outage::Anonymous, _) => None,
             (Outage::Stale(max_age), Some(stale)) => {
                 match stale.recall(&SessionKey::of(id), max_age, self.now()) {

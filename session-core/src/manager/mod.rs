@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use self::builder::ManagerBuilder;
 use self::contention::Contention;
 pub use self::load::Access;
+use self::load::Terms;
 pub use self::shield::Shielded;
 use self::stale::StaleCache;
 use self::watch::Watchers;
@@ -117,7 +118,24 @@ impl SessionManager {
     /// As [`load`](Self::load); [`Locked`](crate::ErrorKind::Locked) if an
     /// exclusive session could not be had in time.
     pub async fn load_any(&self, ids: &[SessionId], access: Access) -> Result<Session> {
-        Core::load(&self.0, ids, access).await
+        self.load_any_or(ids, access, self.0.policy.outage).await
+    }
+
+    /// Loads a session as [`load_any`](Self::load_any) does, with another answer
+    /// to a store that is down than the policy's [`outage`](Policy::outage).
+    ///
+    /// # Errors
+    ///
+    /// As [`load_any`](Self::load_any);
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for [`Outage::Stale`] if the
+    /// policy's outage is another one: only then is anything kept for an outage.
+    pub async fn load_any_or(
+        &self,
+        ids: &[SessionId],
+        access: Access,
+        outage: Outage,
+    ) -> Result<Session> {
+        Core::load(&self.0, ids, Terms { access, outage }).await
     }
 }
 

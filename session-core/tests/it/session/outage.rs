@@ -1,9 +1,10 @@
 //! A store that is down, slow or damaged.
 
+use std::slice;
 use std::time::Duration;
 
 use session_core::{
-    Bytes, CookieAction, Damage, ErrorKind, Operation, Outage, SessionHandler, SessionId,
+    Access, Bytes, CookieAction, Damage, ErrorKind, Operation, Outage, SessionHandler, SessionId,
     SessionKey, Status, WriteMode, WriteOptions,
 };
 
@@ -25,6 +26,30 @@ async fn a_store_that_is_down_is_never_an_empty_session() {
     assert_eq!(kind(rig.sessions.load(&id).await), ErrorKind::Unavailable);
     rig.chaos.heal();
     assert_eq!(rig.peek(&id, "k").await, Some(1));
+}
+
+#[tokio::test]
+async fn a_single_load_may_choose_what_an_outage_is() {
+    let stale = Outage::Stale(SECOND * 60);
+    for policy in [Outage::Fail, Outage::Anonymous, stale] {
+        let rig = Rig::with(|p| p.outage = policy);
+        let id = rig.stored(|s| s.set("k", 1)).await;
+        rig.load(&id).await;
+        let load =
+            |outage| rig.sessions.load_any_or(slice::from_ref(&id), Access::default(), outage);
+        assert_eq!(load(Outage::Fail).await.unwrap().status(), Status::Loaded);
+        down(&rig);
+        assert_eq!(kind(load(Outage::Fail).await), ErrorKind::Unavailable, "{policy:?}");
+        let anonymous = load(Outage::Anonymous).await.unwrap();
+        assert_eq!(anonymous.status(), Status::Degraded);
+        assert_eq!(anonymous.get::<i64>("k").unwrap(), None, "{policy:?}");
+        if policy == stale {
+            let known = load(stale).await.unwrap();
+            assert_eq!(known.get::<i64>("k").unwrap(), Some(1));
+        } else {
+            assert_eq!(kind(load(stale).await), ErrorKind::InvalidConfig, "{policy:?}");
+        }
+    }
 }
 
 #[tokio::test]
