@@ -101,8 +101,8 @@ impl SessionMeta {
 }
 
 /// A place in a listing. Opaque to everyone but the engine; has a text form
-/// that is safe in a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// that is safe in a URL. `Debug` hides it, because it may hold a key.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(Bytes);
 
 impl Cursor {
@@ -132,6 +132,12 @@ impl Cursor {
                 "not a cursor; start again without one",
             )),
         }
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
     }
 }
 

@@ -76,8 +76,13 @@ async fn no_debug_no_error_and_no_event_shows_a_secret() {
     let options = WriteOptions::new(WriteMode::IfVersion(stored.version.clone()), SECOND)
         .with_owner(Owner::new(CANARY).unwrap());
     let owner = Owner::new(CANARY).unwrap();
-    let page = sessions.sessions_of(&owner, &PageRequest::first(9)).await.unwrap();
-    let things: [&dyn std::fmt::Debug; 12] = [
+    let another = sessions.create();
+    another.bind(CANARY).unwrap();
+    another.save().await.unwrap();
+    let page = sessions.sessions_of(&owner, &PageRequest::first(1)).await.unwrap();
+    let cursor = page.next.clone().expect("there are two");
+    let request = PageRequest::at(cursor.clone(), 1);
+    let things: [&dyn std::fmt::Debug; 14] = [
         &id,
         &record,
         &session,
@@ -86,6 +91,8 @@ async fn no_debug_no_error_and_no_event_shows_a_secret() {
         &options,
         &owner,
         &page,
+        &cursor,
+        &request,
         &memory,
         &chaos,
         &Value::from(CANARY),
@@ -118,8 +125,15 @@ async fn no_debug_no_error_and_no_event_shows_a_secret() {
     memory.write(&record, Bytes::from(CANARY), &options).await.unwrap();
     assert_eq!(sessions.load(&id).await.unwrap().status(), Status::Unknown);
 
-    let hexadecimal = record.to_string();
-    log.assert_free_of(&[CANARY, "hunter2", id.expose(), &hexadecimal[..16]]);
+    let other = another.id().unwrap();
+    for id in [&id, &other] {
+        let record = key(id);
+        let hexadecimal = record.to_string();
+        // As `Debug` shows bytes, without the quotes around them.
+        let bytes = format!("{:?}", Bytes::copy_from_slice(&record.as_bytes()[..8]));
+        let bytes = &bytes[2..bytes.len() - 1];
+        log.assert_free_of(&[CANARY, "hunter2", id.expose(), &hexadecimal[..16], bytes]);
+    }
 }
 
 /// A type whose serde messages repeat what they met.
