@@ -66,7 +66,7 @@ pub use serializer::Json;
 pub use serializer::MessagePack;
 #[cfg(feature = "postcard")]
 pub use serializer::Postcard;
-pub use serializer::{Layout, MAX_ENCODED_LEN, Serializer, Serializers};
+pub use serializer::{MAX_ENCODED_LEN, Serializer, Serializers};
 pub use session::{CookieAction, Key, Save, Session, Status};
 pub use uri::{StoreUri, seconds};
 pub use value::{MAX_DEPTH, Value};

@@ -6,83 +6,54 @@ use bytes::Bytes;
 
 /// Names one state of a record, so that a later write can ask for it.
 ///
-/// Opaque to everyone but the engine that made it: a counter, or where the
-/// stored format has no room for one, the old payload itself.
-///
-/// A counter may carry a hint: what the engine read together with it and can
-/// save a step with later. It takes no part in comparisons.
+/// A counter, which means something to the engine that made it alone. It may
+/// carry a hint: what the engine read together with it and can save a step with
+/// later. The hint takes no part in comparisons.
 #[derive(Clone)]
-pub struct Version(Repr);
-
-#[derive(Clone)]
-enum Repr {
-    Counter(u64),
-    Hinted(u64, Bytes),
-    Opaque(Bytes),
+pub struct Version {
+    count: u64,
+    hint: Option<Bytes>,
 }
 
 impl Version {
     /// Makes a version from a counter.
     #[must_use]
     pub const fn counter(count: u64) -> Self {
-        Self(Repr::Counter(count))
+        Self { count, hint: None }
     }
 
     /// Makes a version from a counter and a hint.
     #[must_use]
     pub const fn hinted(count: u64, hint: Bytes) -> Self {
-        Self(Repr::Hinted(count, hint))
+        Self { count, hint: Some(hint) }
     }
 
-    /// Makes a version from bytes that only the engine understands.
-    #[must_use]
-    pub const fn opaque(bytes: Bytes) -> Self {
-        Self(Repr::Opaque(bytes))
-    }
-
-    /// Returns the counter, or `None` if this version is not one.
+    /// Returns the counter. Every version has one today; `None` is for those of
+    /// another kind that may come.
     #[must_use]
     pub const fn as_counter(&self) -> Option<u64> {
-        match self.0 {
-            Repr::Counter(count) | Repr::Hinted(count, _) => Some(count),
-            Repr::Opaque(_) => None,
-        }
+        Some(self.count)
     }
 
     /// Returns the hint, or `None` if this version has none.
     #[must_use]
     pub const fn hint(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Hinted(_, hint) => Some(hint),
-            Repr::Counter(_) | Repr::Opaque(_) => None,
-        }
-    }
-
-    /// Returns the bytes, or `None` if this version is a counter.
-    #[must_use]
-    pub const fn as_opaque(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Opaque(bytes) => Some(bytes),
-            Repr::Counter(_) | Repr::Hinted(..) => None,
-        }
+        self.hint.as_ref()
     }
 }
 
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
-        self.as_counter() == other.as_counter() && self.as_opaque() == other.as_opaque()
+        self.count == other.count
     }
 }
 
 impl Eq for Version {}
 
-/// Shows a counter, and of anything else its length: it may be a payload.
+/// Shows the counter and not the hint: that may be a payload.
 impl fmt::Debug for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Repr::Counter(count) | Repr::Hinted(count, _) => write!(f, "Version({count})"),
-            Repr::Opaque(bytes) => write!(f, "Version({} bytes)", bytes.len()),
-        }
+        write!(f, "Version({})", self.count)
     }
 }
 
@@ -95,7 +66,6 @@ mod tests {
         let hinted = Version::hinted(7, Bytes::from_static(b"payload"));
         assert_eq!(hinted, Version::counter(7));
         assert_ne!(hinted, Version::hinted(8, Bytes::from_static(b"payload")));
-        assert_ne!(hinted, Version::opaque(Bytes::from_static(b"payload")));
         assert_eq!(hinted.as_counter(), Some(7));
         assert_eq!(hinted.hint().unwrap(), "payload");
         assert_eq!(format!("{hinted:?}"), "Version(7)");

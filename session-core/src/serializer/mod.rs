@@ -35,22 +35,6 @@ use crate::{Result, Value};
 /// policy.
 pub const MAX_ENCODED_LEN: usize = 4 << 20;
 
-/// How a record is laid out around its values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Layout {
-    /// A versioned frame with a key table and one encoded value per key.
-    ///
-    /// A key is decoded when it is read, and untouched keys are kept byte for
-    /// byte. The frame names the serializer, so a deployment can change it and
-    /// still read what was written before.
-    #[default]
-    Framed,
-    /// The encoding of one [`Value::Map`] and nothing around it, for stores that
-    /// are shared with other programs.
-    Bare,
-}
-
 /// Turns values into bytes and back.
 ///
 /// User types meet serde in [`Value`], so no method here is generic, and what one
@@ -67,12 +51,6 @@ pub trait Serializer: fmt::Debug + Send + Sync + 'static {
     ///
     /// It is written into every frame, so a name belongs to one format for ever.
     fn name(&self) -> &'static str;
-
-    /// Returns the layout that records of this serializer have. Default
-    /// [`Layout::Framed`].
-    fn layout(&self) -> Layout {
-        Layout::Framed
-    }
 
     /// Appends the encoding of `value` to `out`, or leaves `out` as it was.
     ///
