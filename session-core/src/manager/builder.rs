@@ -1,6 +1,7 @@
 //! Puts a manager together.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -80,19 +81,39 @@ impl ManagerBuilder {
     pub fn build(self) -> Result<SessionManager> {
         let Core { policy, handler, runtime, .. } = &self.0;
         policy.check()?;
-        let invalid =
-            |message| Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        let refused = |message| Err(invalid(message));
         if policy.exclusive.is_some() && handler.locker().is_none() {
-            return invalid("exclusive sessions need an engine that can lock");
+            return refused(
+                "exclusive sessions need an engine that can lock; use another engine, or leave \
+                 `exclusive` out",
+            );
         }
         if policy.exclusive.is_some() && runtime.is_none() {
-            return invalid("exclusive sessions need a runtime, to wait for locks");
+            return refused(
+                "exclusive sessions need a runtime, to wait for locks; enable the feature `rt` of \
+                 session-core, or give the builder a runtime",
+            );
         }
         if policy.per_owner.is_some() && handler.index().is_none() {
-            return invalid("a limit of sessions per owner needs an engine with an index");
+            return refused(
+                "a limit of sessions per owner needs an engine with an index; use another engine, \
+                 or leave `per_owner` out",
+            );
         }
         if policy.lottery.is_some() && runtime.is_none() {
-            return invalid("the lottery needs a runtime, to collect in the background");
+            return refused(
+                "the lottery needs a runtime, to collect in the background; enable the feature \
+                 `rt` of session-core, or give the builder a runtime",
+            );
+        }
+        if let Some(max) = handler.info().max_payload
+            && policy.max_bytes > max
+        {
+            return Err(invalid(format!(
+                "`max_bytes` of the policy is {}, and the engine's `max_record_bytes` only {max}; \
+                 lower the one, or raise the other",
+                policy.max_bytes
+            )));
         }
         Ok(self.finish())
     }
@@ -110,6 +131,10 @@ impl fmt::Debug for ManagerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ManagerBuilder").field("policy", &self.0.policy).finish_non_exhaustive()
     }
+}
+
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
 }
 
 /// Shares a handler. One that is shared already is taken as it is: every wrapper
