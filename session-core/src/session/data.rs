@@ -20,7 +20,9 @@ use crate::{Error, ErrorKind, Operation, Result, Value};
 /// const VISITS: Key<'static, u32> = Key::new("visits");
 /// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
 /// session.set(VISITS, 1)?;
-/// assert_eq!(session.get(VISITS)?, Some(1));
+/// session.increment(VISITS, 1)?;
+/// assert_eq!(session.get(VISITS)?, Some(2));
+/// session.delete(VISITS)?;
 /// # Ok::<(), session_core::Error>(())
 /// ```
 pub struct Key<'a, T> {
@@ -68,6 +70,12 @@ impl<'a, T> From<&'a String> for Key<'a, T> {
     }
 }
 
+impl<T> AsRef<str> for Key<'_, T> {
+    fn as_ref(&self) -> &str {
+        self.name
+    }
+}
+
 impl Session {
     /// Returns a value, or `None` if there is none under the key.
     ///
@@ -100,8 +108,8 @@ impl Session {
     ///
     /// When the session must not be changed.
     #[doc(alias = "remove")]
-    pub fn delete(&self, key: &str) -> Result<()> {
-        self.change(|state| state.changes.add(Space::User, key, Op::Remove))
+    pub fn delete(&self, key: impl AsRef<str>) -> Result<()> {
+        self.change(|state| state.changes.add(Space::User, key.as_ref(), Op::Remove))
     }
 
     /// Returns a value and removes it.
@@ -203,8 +211,8 @@ impl Session {
     /// # Errors
     ///
     /// When the value does not decode.
-    pub fn has(&self, key: &str) -> Result<bool> {
-        Ok(self.read(Space::User, key)?.is_some_and(|value| value != Value::Null))
+    pub fn has(&self, key: impl AsRef<str>) -> Result<bool> {
+        Ok(self.read(Space::User, key.as_ref())?.is_some_and(|value| value != Value::Null))
     }
 
     /// Returns whether there is a value under the key, be it null.
@@ -213,8 +221,8 @@ impl Session {
     ///
     /// When a value that was changed with [`update`](Self::update) does not decode.
     #[doc(alias = "contains")]
-    pub fn exists(&self, key: &str) -> Result<bool> {
-        self.state().view(&self.0.core.serializers).contains(Space::User, key)
+    pub fn exists(&self, key: impl AsRef<str>) -> Result<bool> {
+        self.state().view(&self.0.core.serializers).contains(Space::User, key.as_ref())
     }
 
     /// Adds to a whole number and returns the sum. A missing value counts as 0.
@@ -226,9 +234,8 @@ impl Session {
     ///
     /// [`ErrorKind::TypeMismatch`] if the value is not a whole number,
     /// [`ErrorKind::TooLarge`] if the sum does not fit 64 bits.
-    pub fn increment<'a>(&self, key: impl Into<Key<'a, i64>>, by: i64) -> Result<i64> {
-        let name = key.into().name;
-        let value = self.apply(name, Op::Increment(by))?;
+    pub fn increment(&self, key: impl AsRef<str>, by: i64) -> Result<i64> {
+        let value = self.apply(key.as_ref(), Op::Increment(by))?;
         value.as_ref().map_or(Ok(0), from_value)
     }
 
@@ -239,8 +246,8 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::TypeMismatch`] if the value is not a list.
-    pub fn push<T: Serialize>(&self, key: &str, item: T) -> Result<()> {
-        self.apply(key, Op::Push(Value::from_serialize(&item)?)).map(drop)
+    pub fn push<T: Serialize>(&self, key: impl AsRef<str>, item: T) -> Result<()> {
+        self.apply(key.as_ref(), Op::Push(Value::from_serialize(&item)?)).map(drop)
     }
 
     /// Makes a new value out of the present one, and returns it. `None` stands
@@ -280,9 +287,9 @@ impl Session {
     /// # Errors
     ///
     /// As [`set`](Self::set).
-    pub fn flash<T: Serialize>(&self, key: &str, value: T) -> Result<()> {
+    pub fn flash<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
         let op = Op::Set(Value::from_serialize(&value)?);
-        self.change(|state| state.changes.add(Space::Flash, key, op))
+        self.change(|state| state.changes.add(Space::Flash, key.into().name, op))
     }
 
     /// Returns a flash message and removes it, so that no later request sees it.

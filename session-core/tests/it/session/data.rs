@@ -1,6 +1,6 @@
 //! What a session holds: get, set and the rest.
 
-use session_core::{Conflict, ErrorKind, Value};
+use session_core::{Conflict, ErrorKind, Key, Value};
 
 use super::support::{Rig, kind, respond};
 
@@ -199,4 +199,29 @@ async fn clones_are_one_session_also_between_two_saves() {
     session.save().await.unwrap();
     assert_eq!(clone.keys().unwrap(), ["a", "b"]);
     assert_eq!(rig.load(&clone.id().unwrap()).await.keys().unwrap(), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn every_call_takes_a_typed_key() {
+    const N: Key<'static, u32> = Key::new("n");
+    const LIST: Key<'static, Vec<String>> = Key::new("list");
+    let session = Rig::new().sessions.create();
+    session.set(N, 1).unwrap();
+    assert_eq!(session.increment(N, 2).unwrap(), 3);
+    assert!(session.has(N).unwrap() && session.exists(N).unwrap());
+    session.push(LIST, "item").unwrap();
+    assert_eq!(session.get(LIST).unwrap(), Some(vec!["item".to_owned()]));
+    session.flash(N, 7).unwrap();
+    assert_eq!(session.flashed(N).unwrap(), Some(7));
+    session.delete(N).unwrap();
+    session.forget([LIST]).unwrap();
+    session.put([(N, 4)]).unwrap();
+    assert_eq!(session.keys().unwrap(), ["n"]);
+
+    // And plain text, owned or not.
+    let name = "n".to_owned();
+    assert_eq!(session.increment(&name, 1).unwrap(), 5);
+    session.flash(&name, "message").unwrap();
+    session.delete(&name).unwrap();
+    session.delete(name).unwrap();
 }
