@@ -66,7 +66,8 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets who is told what happens.
+    /// Sets who is told what happens. A later call replaces an earlier one; give a
+    /// pair to tell two.
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.0.observer = Some(Arc::new(observer));
         self

@@ -23,6 +23,14 @@ pub trait Observer: fmt::Debug + Send + Sync + 'static {
     fn observe(&self, event: &Event<'_>);
 }
 
+/// Tells two observers, one after the other.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&self, event: &Event<'_>) {
+        self.0.observe(event);
+        self.1.observe(event);
+    }
+}
+
 /// Something that happened.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -70,4 +78,28 @@ pub enum Event<'a> {
     Unseen(&'a Error),
     /// A step of garbage collection ended.
     Collected(&'a GcReport),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Named(char, Arc<Mutex<String>>);
+
+    impl Observer for Named {
+        fn observe(&self, _: &Event<'_>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
+    #[test]
+    fn a_pair_of_observers_is_told_in_order() {
+        let told = Arc::default();
+        let named = |name| Named(name, Arc::clone(&told));
+        (named('a'), (named('b'), named('c'))).observe(&Event::Created);
+        assert_eq!(*told.lock().unwrap(), "abc");
+    }
 }
