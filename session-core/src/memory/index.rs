@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::MemoryHandler;
-use super::list::{cursor, place};
+use super::lister::{cursor, place};
 use crate::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 
 impl MemoryHandler {

@@ -3,8 +3,8 @@
 mod factory;
 mod hash;
 mod index;
-mod list;
-mod lock;
+mod lister;
+mod locker;
 mod record;
 mod store;
 mod sweep;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::sync::PoisonError;
 
 use super::hash::BuildKeyHasher;
-use super::lock::Lock;
+use super::locker::Lock;
 use super::record::Record;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Owner, SessionKey, Timestamp};
