@@ -18,7 +18,9 @@ pub(crate) struct Contention(Mutex<HashMap<SessionKey, Arc<tokio::sync::Mutex<()
 
 /// A turn. The next in line comes when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Turn(#[allow(dead_code)] OwnedMutexGuard<()>);
+pub(crate) struct Turn {
+    _guard: OwnedMutexGuard<()>,
+}
 
 impl Contention {
     /// Waits for a turn; first come, first served.
@@ -31,6 +33,6 @@ impl Contention {
             }
             Arc::clone(lines.entry(*key).or_default())
         };
-        Turn(line.lock_owned().await)
+        Turn { _guard: line.lock_owned().await }
     }
 }

@@ -108,11 +108,16 @@ impl Serializers {
                         "serializer `{feature}` is not compiled in; \
                          enable the feature `{feature}` of session-core"
                     ),
-                    None => format!(
-                        "no serializer is named `{}`; known: {}",
-                        name.escape_debug(),
-                        self.names().collect::<Vec<_>>().join(", ")
-                    ),
+                    None => {
+                        let known: Vec<_> = self.names().collect();
+                        let name = name.escape_debug();
+                        if known.is_empty() {
+                            format!("no serializer is named `{name}`, and none is compiled in")
+                        } else {
+                            let known = known.join(", ");
+                            format!("no serializer is named `{name}`; known: {known}")
+                        }
+                    }
                 },
             ));
         };
@@ -153,11 +158,14 @@ impl Serializers {
         })
     }
 
-    /// Returns the names of all serializers, the writer's first.
+    /// Returns the names of all serializers, the writer's first. There are none
+    /// if no serializer is compiled in.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let writer = self.writer.name();
         let readers = self.readers.iter().map(|reader| reader.name());
-        std::iter::once(writer).chain(readers.filter(move |name| *name != writer))
+        std::iter::once(writer)
+            .chain(readers.filter(move |name| *name != writer))
+            .filter(|name| *name != Absent::NAME)
     }
 
     /// Returns the serializer that wrote a value, by the name in the record.
@@ -183,6 +191,9 @@ fn feature(name: &str) -> Option<&'static str> {
 struct Absent;
 
 impl Absent {
+    /// No serializer of its own, and so in no list.
+    const NAME: &str = "none";
+
     fn error(op: Operation) -> Error {
         Error::new(
             ErrorKind::Unsupported,
@@ -197,7 +208,7 @@ impl Absent {
 
 impl Serializer for Absent {
     fn name(&self) -> &'static str {
-        "none"
+        Self::NAME
     }
 
     fn encode(&self, _: &Value, _: &mut Vec<u8>) -> Result<()> {
@@ -206,5 +217,18 @@ impl Serializer for Absent {
 
     fn decode(&self, _: &[u8]) -> Result<Value> {
         Err(Self::error(Operation::Decode))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_for_a_serializer_is_none() {
+        let serializers = Serializers { writer: Arc::new(Absent), readers: Vec::new() };
+        assert_eq!(serializers.names().count(), 0);
+        let err = serializers.with_writer("other").unwrap_err();
+        assert!(err.to_string().ends_with("none is compiled in"), "{err}");
     }
 }
