@@ -34,6 +34,7 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping it stops the collection"]
 pub struct Gc {
     stopped: watch::Sender<bool>,
 }
@@ -56,16 +57,17 @@ impl Gc {
         if interval.is_zero() {
             return Err(invalid("the interval between collections must be longer than nothing"));
         }
-        let runtime = sessions
-            .runtime()
-            .ok_or_else(|| invalid("collecting in the background needs a runtime"))?;
+        let runtime = sessions.runtime().ok_or_else(|| {
+            invalid(
+                "collecting in the background needs a runtime; enable the feature `rt` of \
+                     session-core, or give the manager a runtime",
+            )
+        })?;
         let (stopped, stop) = watch::channel(false);
         if !sessions.handler().info().expires_natively {
             let task = run(sessions.clone(), Arc::clone(runtime), interval, stop);
             if !runtime.spawn(Box::pin(task)) {
-                return Err(invalid(
-                    "start to collect where the runtime runs, as inside of `main`",
-                ));
+                return Err(invalid("call `Gc::spawn` inside the runtime, as in an async `main`"));
             }
         }
         Ok(Self { stopped })
