@@ -11,8 +11,8 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What went wrong, in terms a caller can branch on.
 ///
 /// Kinds describe the *caller's* options, not the engine's vocabulary: a MySQL
-/// deadlock, a Redis `BUSY` and a MongoDB write conflict are all
-/// [`Conflict`](Self::Conflict).
+/// deadlock and a Redis `BUSY` are both [`Unavailable`](Self::Unavailable), to be
+/// tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -37,9 +37,10 @@ pub struct Policy {
     /// [`authenticated`](crate::Session::authenticated), however much it is
     /// used. Default 12 h (NIST SP 800-63B-4, AAL3). `None` for no such limit.
     pub absolute: Option<Duration>,
-    /// How much of a session's life must have passed before a mere use writes
-    /// to the store to extend it. A session so ends at the earliest `idle`
-    /// minus this after its last use. `None` for a tenth of `idle`; at most a half of it.
+    /// The least time between two extensions of a session that is only read; each
+    /// costs a write. A session may therefore end up to this much sooner than
+    /// `idle` after its last use. Default `None`: a tenth of `idle`. At most half
+    /// of `idle`.
     pub touch_interval: Option<Duration>,
     /// Whether the cookie outlives the browser. Default no.
     pub persistent: bool,
@@ -47,7 +48,9 @@ pub struct Policy {
     /// Default no: a persistent cookie lives as long as the session can. With
     /// it, a slow response may hand out the old id again after a change of id.
     pub rolling: bool,
-    /// The largest record in bytes. Default 1 MiB and 64 KiB; at most 4 MiB.
+    /// The largest record in bytes. Default 1 MiB and 64 KiB, so that a value of
+    /// 1 MiB fits with room for its key, the record's head and other values; at
+    /// most 4 MiB, and what the engine takes.
     pub max_bytes: usize,
     /// The greatest number of keys in a session. Default 4,096; at most 65,536.
     pub max_keys: usize,
@@ -74,7 +77,7 @@ pub struct Policy {
     /// top. Needs a [`Runtime`](crate::Runtime).
     pub deadline: Duration,
     /// How long a save may wait for other saves of the same session in this
-    /// process, once it met them. Default 10 s.
+    /// process, after its first conflict. Default 10 s.
     pub contention_wait: Duration,
     /// How many sessions one owner may have. Default no limit.
     pub per_owner: Option<OwnerLimit>,
@@ -119,7 +122,7 @@ impl Policy {
             return invalid("`idle` must be longer than nothing");
         }
         if self.absolute.is_some_and(|absolute| absolute.is_zero()) {
-            return invalid("`absolute` must be longer than nothing; leave it out for no limit");
+            return invalid("`absolute` must be longer than nothing; `None` is no limit");
         }
         if self.touch_interval.is_some_and(|interval| interval > self.idle / 2) {
             return invalid(

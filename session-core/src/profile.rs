@@ -17,7 +17,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// | `Aal2` | 1 h | 24 h | at most 24 h (should); unused at most 1 h (should) |
 /// | `Aal3` | 15 min | 12 h | at most 12 h (shall); unused at most 15 min (should) |
 ///
-/// Both clocks run in the store. Being used restarts the first one;
+/// The store's clock decides about both, and the manager's about the second one,
+/// too. Being used restarts the first one;
 /// [`authenticated`](crate::Session::authenticated) restarts both, so call it
 /// when a user has signed in again. A level also asks how users sign in, which
 /// is the application's matter.

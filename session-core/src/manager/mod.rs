@@ -53,7 +53,9 @@ pub(crate) struct Core {
 }
 
 impl SessionManager {
-    /// Keeps sessions in `handler` under the default policy.
+    /// Keeps sessions in `handler` under the default policy. Does not
+    /// [open](SessionHandler::open) it: do that first, to learn at start-up
+    /// whether the store is usable.
     #[must_use]
     pub fn new(handler: impl SessionHandler) -> Self {
         ManagerBuilder::new(handler).finish()

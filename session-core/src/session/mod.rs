@@ -21,8 +21,8 @@ use state::{Opened, State};
 /// One visitor's session, loaded.
 ///
 /// Everything but [`save`](Self::save), [`reload`](Self::reload),
-/// [`refresh`](Self::refresh) and [`unlock`](Self::unlock) works in memory and
-/// at once. What was changed is written when the request ends, in one step,
+/// [`refresh`](Self::refresh), [`unlock`](Self::unlock) and
+/// [`ended`](Self::ended) works in memory and at once. What was changed is written when the request ends, in one step,
 /// and on a conflict with another request it is replayed on what is there by then.
 ///
 /// Clones are the same session: tasks of one request may share it.

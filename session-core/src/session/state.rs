@@ -111,7 +111,10 @@ pub(crate) enum ReadOnly {
 impl ReadOnly {
     fn error(self) -> Error {
         let (kind, message) = match self {
-            Self::Asked => (ErrorKind::Unsupported, "this request opened its session to read only"),
+            Self::Asked => (
+                ErrorKind::Unsupported,
+                "this request opened its session to read only; load it with `load` to change it",
+            ),
             Self::Degraded => {
                 (ErrorKind::Degraded, "the store is down, so the session cannot be changed now")
             }

@@ -4,12 +4,12 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// The client sent no id.
+    /// The client sent no id, or only malformed ones.
     New,
     /// The store had it.
     Loaded,
-    /// The client sent an id that no store knows, or that was malformed,
-    /// ambiguous or replaced.
+    /// The client sent an id that no store knows or that was replaced, or ids of
+    /// several sessions.
     Unknown,
     /// The client sent an id whose session is over.
     Expired,
