@@ -62,6 +62,13 @@ pub(crate) fn late(op: Operation, errno: Errno) -> Error {
     os(op, errno).with_indeterminate(true)
 }
 
+/// Whether the whole system is in trouble, and not one file or directory.
+pub(crate) fn is_everywhere(err: &Error) -> bool {
+    let source = std::error::Error::source(err).and_then(|source| source.downcast_ref());
+    let errno = source.and_then(Errno::from_io_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::ROFS))
+}
+
 /// The save path went away under a running program. Not to be mistaken for a
 /// store without sessions.
 pub(crate) fn removed(op: Operation) -> Error {

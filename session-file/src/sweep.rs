@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{self, AtFlags};
 use rustix::io::Errno;
-use session_core::{ErrorKind, GcReport, GcRequest, Operation, Result, SessionKey};
+use session_core::{Error, GcReport, GcRequest, Operation, Result, SessionKey};
 
-use crate::layout::{self, Entry};
+use crate::layout::{self, Entry, OwnerHash};
 use crate::shard::{Shard, lock};
 use crate::store::{Store, shard_of};
 use crate::{error, io};
@@ -80,7 +80,7 @@ impl Store {
         let shard = match self.save_path()?.sessions().find(byte) {
             Ok(Some(shard)) => shard,
             Ok(None) => return Ok(None),
-            Err(errno) => return tolerate(step, error::os(OP, errno)).map(|()| None),
+            Err(errno) => return self.tolerate(step, error::os(OP, errno)).map(|()| None),
         };
         let mut keys = Vec::new();
         let mut grants = Vec::new();
@@ -91,19 +91,21 @@ impl Store {
             Entry::Temp if after.is_none() => temps.push(name.to_vec()),
             _ => {}
         });
-        read.map_err(|errno| error::os(OP, errno))?;
+        // What was read before the directory failed is still worth a look.
+        read.or_else(|errno| self.tolerate(step, error::os(OP, errno)))?;
         for name in temps {
-            sweep_temp(&shard, name).map_err(|errno| error::os(OP, errno))?;
+            let swept = sweep_temp(&shard, name);
+            swept.or_else(|errno| self.tolerate(step, error::os(OP, errno)))?;
         }
         for key in grants {
-            self.sweep_grant(&key, &shard).or_else(|err| tolerate(step, err))?;
+            self.sweep_grant(&key, &shard).or_else(|err| self.tolerate(step, err))?;
         }
         keys.sort_unstable();
         for key in keys {
             step.report.scanned += 1;
             match self.sweep_record(&key, &shard) {
                 Ok(removed) => step.report.removed += u64::from(removed),
-                Err(err) => tolerate(step, err)?,
+                Err(err) => self.tolerate(step, err)?,
             }
             if step.is_over() {
                 return Ok(Some(key));
@@ -138,34 +140,40 @@ impl Store {
         step: &mut Step<'_>,
     ) -> Result<Option<SessionKey>> {
         let fail = |errno| error::os(OP, errno);
-        let Some(owners) = self.save_path()?.owners().map_err(fail)? else { return Ok(None) };
-        let shard = match owners.find(byte) {
+        let owners = self.save_path()?.owners();
+        let shard = match owners.and_then(|owners| owners.map_or(Ok(None), |all| all.find(byte))) {
             Ok(Some(shard)) => shard,
             Ok(None) => return Ok(None),
-            Err(errno) => return tolerate(step, fail(errno)).map(|()| None),
+            Err(errno) => return self.tolerate(step, fail(errno)).map(|()| None),
         };
         let mut markers = Vec::new();
         let read = io::names(shard.dir(), |name| {
             let marker = layout::read_marker(name).map(|(owner, key)| (key, owner));
             markers.extend(marker.filter(|(key, _)| after.is_none_or(|after| *key > after)));
         });
-        read.map_err(fail)?;
+        read.or_else(|errno| self.tolerate(step, fail(errno)))?;
         markers.sort_unstable_by_key(|(key, _)| *key);
         for (key, owner) in markers {
-            if !self.has_record(&key)? {
-                self.in_shard(OP, &key, |shard| {
-                    let _lock = shard.lock().map_err(fail)?;
-                    if !self.has_record(&key)? {
-                        self.unmark(owner, &key);
-                    }
-                    Ok(())
-                })?;
-            }
+            self.sweep_marker(owner, &key).or_else(|err| self.tolerate(step, err))?;
             if step.is_over() {
                 return Ok(Some(key));
             }
         }
         Ok(None)
+    }
+
+    /// Removes a marker without a record, and looks again under the lock.
+    fn sweep_marker(&self, owner: OwnerHash, key: &SessionKey) -> Result<()> {
+        if self.has_record(key)? {
+            return Ok(());
+        }
+        self.in_shard(OP, key, |shard| {
+            let _lock = shard.lock().map_err(|errno| error::os(OP, errno))?;
+            if !self.has_record(key)? {
+                self.unmark(owner, key);
+            }
+            Ok(())
+        })
     }
 
     fn has_record(&self, key: &SessionKey) -> Result<bool> {
@@ -175,17 +183,17 @@ impl Store {
             None => Ok(false),
         }
     }
-}
 
-/// Leaves what does not verify alone and counts it, so that one bad file does
-/// not keep all others from being collected. Gives up when the system does.
-fn tolerate(step: &mut Step<'_>, err: session_core::Error) -> Result<()> {
-    match err.kind() {
-        ErrorKind::Unavailable => Err(err),
-        _ => {
-            step.report.skipped += 1;
-            Ok(())
+    /// Leaves alone and counts what does not verify or cannot be read, so that one
+    /// bad file or directory does not keep all others from being collected. Gives
+    /// up where the next one would be no better.
+    fn tolerate(&self, step: &mut Step<'_>, err: Error) -> Result<()> {
+        if error::is_everywhere(&err) {
+            return Err(err);
         }
+        self.save_path()?.check(OP)?;
+        step.report.skipped += 1;
+        Ok(())
     }
 }
 

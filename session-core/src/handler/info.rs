@@ -55,7 +55,7 @@ pub struct GcReport {
     pub removed: u64,
     /// Records that were looked at.
     pub scanned: u64,
-    /// Records that were left alone because they do not verify.
+    /// Records that were left alone because they do not verify or cannot be read.
     pub skipped: u64,
     /// Whether the walk is not at its end, so that another step is worth making.
     pub more: bool,

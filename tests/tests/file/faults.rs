@@ -101,6 +101,20 @@ fn a_file_system_that_refuses_any_one_call_loses_nothing() {
     println!("figure: system calls refused: {refused}");
 }
 
+/// What one file or directory answers keeps no other from being collected.
+#[test]
+fn a_collection_goes_on_past_what_the_disk_refuses() {
+    let calls = system_calls(Call::Collect, Durability::Process, &[]);
+    let walk = calls.iter().position(|at| at.name.starts_with("getdents")).expect("a walk");
+    for at in calls[walk..].iter().filter(|at| at.can_fail()) {
+        let (dir, place) = prepared(Call::Collect, Durability::Process);
+        let fault = at.with("error=EIO");
+        let (answer, log) = call(&place, Call::Collect, &[fault], &dir.path().join("log"));
+        assert!(log.contains("(INJECTED)"), "{at:?}: {log}");
+        assert_eq!(answer, Some(Answer::Done), "{at:?}: {log}");
+    }
+}
+
 #[test]
 #[ignore = "long: every call with every number"]
 fn a_file_system_that_refuses_with_any_number_loses_nothing() {
