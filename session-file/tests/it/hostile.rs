@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use session_core::{ErrorKind, SessionHandler};
+use session_core::{ErrorKind, SessionHandler, SessionManager};
 use session_file::{Durability, FileConfig, FileHandler};
 
 use crate::support::{HOUR, Place, create, creating, key, kind, replacing};
@@ -168,6 +168,11 @@ async fn a_payload_over_the_limit_is_refused_before_anything_is_written() {
         FileConfig::new(place.base()).with_durability(Durability::Process).with_max_record_bytes(4);
     let small = FileHandler::new(config).unwrap();
     assert_eq!(small.info().max_payload, Some(4));
+    let refused = SessionManager::builder(small.clone()).build().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidConfig);
+    let refused = refused.to_string();
+    assert!(refused.contains("max_bytes") && refused.contains("max_record_bytes"), "{refused}");
+    SessionManager::builder(place.handler.clone()).build().unwrap();
     create(&small, &key(1), b"1234").await;
     let written = small.write(&key(1), "12345".into(), &replacing()).await;
     assert_eq!(kind(written), ErrorKind::TooLarge);
