@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, ETAG, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
-use session_core::{Operation, Save};
+use session_core::{Operation, Outage, Save, Status};
 use session_http::{ErrorKind, RequestSessionExt, SaveRule};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tower::{Layer, ServiceExt};
 
@@ -33,6 +34,29 @@ async fn a_store_that_is_down_is_never_an_empty_session() {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()[RETRY_AFTER], "1");
     assert_eq!(set_cookie(&answer), None);
+
+    chaos.heal();
+    client
+        .send(with!(session => assert_eq!(session.get("user").unwrap(), Some("ann".to_owned()))))
+        .await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_for_anybody_is_shown_without_the_store() {
+    let (chaos, client) = signed_in().await;
+    chaos.fail(Operation::Read, ErrorKind::Unavailable);
+    let answer = client
+        .send(|request| async move {
+            let lazy = request.lazy_session().unwrap();
+            let stale = lazy.load_or(Outage::Stale(Duration::from_secs(60))).await.unwrap_err();
+            assert_eq!(stale.kind(), ErrorKind::InvalidConfig, "nothing was kept");
+            assert_eq!(lazy.load().await.unwrap_err().kind(), ErrorKind::Unavailable);
+            let session = lazy.load_or(Outage::Anonymous).await.unwrap();
+            assert_eq!(session.status(), Status::Degraded);
+            ok()
+        })
+        .await;
+    assert_eq!((answer.status(), set_cookie(&answer)), (StatusCode::OK, None));
 
     chaos.heal();
     client
