@@ -20,11 +20,11 @@ impl Change {
     fn apply(&self, side: &str, session: &Session) {
         match self {
             Self::Set(key, value) => session.set(&format!("{side}.{key}"), value).unwrap(),
-            Self::Delete(key) => session.delete(&format!("{side}.{key}")).unwrap(),
+            Self::Delete(key) => session.delete(format!("{side}.{key}")).unwrap(),
             Self::Increment(by) => {
-                session.increment(&format!("{side}.n"), *by).unwrap();
+                session.increment(format!("{side}.n"), *by).unwrap();
             }
-            Self::Push(item) => session.push(&format!("{side}.list"), item).unwrap(),
+            Self::Push(item) => session.push(format!("{side}.list"), item).unwrap(),
         }
     }
 }

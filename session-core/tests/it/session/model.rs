@@ -291,13 +291,13 @@ fn apply(change: &Change, side: &str, session: &Session) {
     let name = |at: &usize| format!("{side}.{}", NAMES[*at]);
     match change {
         Change::Set(at, n) => session.set(&name(at), n).unwrap(),
-        Change::Delete(at) => session.delete(&name(at)).unwrap(),
+        Change::Delete(at) => session.delete(name(at)).unwrap(),
         Change::Pull(at) => drop(session.pull::<Held>(&name(at)).unwrap()),
         Change::Put(n) => session.put([(name(&0), n), (name(&2), n)]).unwrap(),
         Change::Forget(one, two) => session.forget([name(one), name(two)]).unwrap(),
         Change::Flush => session.forget(NAMES.map(|own| format!("{side}.{own}"))).unwrap(),
-        Change::Increment(at, by) => drop(session.increment(&name(at), *by)),
-        Change::Push(at, n) => drop(session.push(&name(at), n)),
+        Change::Increment(at, by) => drop(session.increment(name(at), *by)),
+        Change::Push(at, n) => drop(session.push(name(at), n)),
         Change::Update(at, n) => {
             let n = *n;
             drop(session.update(&name(at), move |_: Option<Held>| Some(Held::Number(n))));

@@ -44,7 +44,7 @@ pub(crate) async fn put_n(session: Session, query: Query) -> Answer {
 pub(crate) async fn del(session: Session, query: Query) -> Answer {
     let key = query.text("k");
     let before: Option<Value> = session.get(&*key)?;
-    session.delete(&key)?;
+    session.delete(key)?;
     answer::value(before)
 }
 
