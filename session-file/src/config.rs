@@ -43,7 +43,7 @@ pub struct FileConfig {
     #[serde(default)]
     pub durability: Durability,
     /// Calls that may work on the disk at the same time; more wait for their
-    /// turn. Default 64, at least 1. tokio's own pool has 512 threads.
+    /// turn. Default 64, at least 1, at most 65,536. tokio's own pool has 512 threads.
     #[serde(default = "default_max_blocking")]
     pub max_blocking: usize,
     /// The longest payload in bytes, when writing and when reading. Default
