@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::schedule::{Schedule, Task};
 use super::support::*;
 use crate::{
     Cursor, ErrorKind, Owner, PageRequest, SessionHandler, SessionKey, SessionLister, SessionMeta,
+    Version,
 };
 
 /// An empty store has an empty listing.
@@ -22,6 +24,18 @@ pub async fn every_session_is_on_one_page(handler: &dyn SessionHandler) {
         assert_eq!(listed(lister, limit).await, keys, "pages of {limit}");
     }
     assert_eq!(lister.count().await.expect("count"), 100);
+}
+
+/// A store that holds thousands of sessions lists them in pages of some hundreds.
+pub async fn thousands_of_sessions_are_listed_in_pages(handler: &dyn SessionHandler) {
+    let Some(lister) = handler.lister() else { return };
+    let keys = fresh_keys(2_000);
+    // At once, as many as a small pool of connections bears.
+    for wave in keys.chunks(16) {
+        let create = |key| -> Task<'_, Version> { Box::pin(create(handler, key, "listed", LONG)) };
+        Schedule::Staggered(0).run(wave.iter().map(create).collect()).await;
+    }
+    assert_eq!(listed(lister, 500).await, keys.into_iter().collect());
 }
 
 /// Sessions that live through a listing are listed once, whatever else happens.

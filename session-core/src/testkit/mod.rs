@@ -145,6 +145,7 @@ macro_rules! __cases {
             list {
                 an_empty_store_lists_nothing
                 every_session_is_on_one_page
+                thousands_of_sessions_are_listed_in_pages
                 a_listing_bears_changes_meanwhile
                 only_live_sessions_are_listed
                 a_listing_tells_owner_and_times
