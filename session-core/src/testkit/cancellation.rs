@@ -185,7 +185,7 @@ pub async fn a_dropped_lock_becomes_free(handler: &dyn SessionHandler) {
 
 /// Polls a future this many times, each time that it is woken, and drops it.
 /// Returns what it gave if it was done by then.
-async fn dropped<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
+pub(super) async fn dropped<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> {
     let mut future = pin!(future);
     let mut left = polls;
     poll_fn(|cx| {
@@ -204,7 +204,7 @@ async fn dropped<T>(future: impl Future<Output = T>, polls: usize) -> Option<T> 
 }
 
 /// Expects that a session can be changed and destroyed as if nothing had been.
-async fn works(handler: &dyn SessionHandler, key: &SessionKey) {
+pub(super) async fn works(handler: &dyn SessionHandler, key: &SessionKey) {
     changes(handler, key).await;
     assert!(destroy(handler, key).await);
     gone(handler, key).await;
@@ -227,6 +227,6 @@ async fn changes(handler: &dyn SessionHandler, key: &SessionKey) {
 }
 
 /// Makes a payload large enough to be written in parts.
-fn payload(number: u8) -> Bytes {
+pub(super) fn payload(number: u8) -> Bytes {
     vec![number; 256 * 1024].into()
 }

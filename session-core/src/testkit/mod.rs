@@ -9,6 +9,19 @@
 //! # fn main() {}
 //! ```
 //!
+//! Two processes on one store must agree, too. A second expression, which gives
+//! two handlers on one empty store, adds the cases of [`shared`]:
+//!
+//! ```
+//! # use session_core::MemoryHandler;
+//! # async fn two() -> (MemoryHandler, MemoryHandler) {
+//! #     let handler = MemoryHandler::new();
+//! #     (handler.clone(), handler)
+//! # }
+//! session_core::conformance! { async { MemoryHandler::new() }, two() }
+//! # fn main() {}
+//! ```
+//!
 //! Each test evaluates the expression for a handler of its own and brings its
 //! own runtime, so no version of tokio has to match. The expression gives a
 //! handler on an **empty store of its own**: a new directory, prefix, table or
@@ -35,6 +48,7 @@ pub mod modes;
 mod random;
 mod run;
 mod schedule;
+pub mod shared;
 mod support;
 
 pub use self::chaos::{Chaos, Counts, Hold};
@@ -174,12 +188,21 @@ macro_rules! __cases {
 
 /// Tests a handler: one `#[test]` per case of the kit, named like the case.
 ///
-/// Takes an expression that gives a future of a handler on an empty store. See
-/// the [module](mod@crate::testkit).
+/// Takes an expression that gives a future of a handler on an empty store, and
+/// after a comma another one, which may be left out, that gives a future of two
+/// handlers on one empty store. See the [module](mod@crate::testkit).
 #[macro_export]
 macro_rules! conformance {
-    ($make:expr) => {
+    ($make:expr $(,)?) => {
         $crate::__cases! { __conformance { $make } }
+    };
+    ($make:expr, $two:expr $(,)?) => {
+        $crate::conformance! { $make }
+        $crate::__conformance_of_two! {
+            { $two }
+            two_handlers_on_one_store_agree
+            a_handler_dropped_with_calls_in_flight_loses_nothing
+        }
     };
 }
 
@@ -195,4 +218,18 @@ macro_rules! __conformance {
             });
         }
     )+)+};
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_of_two {
+    ({ $two:expr } $($case:ident)+) => {$(
+        #[test]
+        fn $case() {
+            $crate::testkit::run(async {
+                let (first, second) = $two.await;
+                $crate::testkit::shared::$case(first, second).await;
+            });
+        }
+    )+};
 }

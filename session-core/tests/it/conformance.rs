@@ -5,7 +5,13 @@ use std::sync::Arc;
 use session_core::testkit::{Chaos, cases, concurrency, failures, lock};
 use session_core::{MemoryHandler, SessionHandler};
 
-session_core::conformance! { async { MemoryHandler::new() } }
+session_core::conformance! { async { MemoryHandler::new() }, two() }
+
+/// Clones share the store.
+async fn two() -> (MemoryHandler, MemoryHandler) {
+    let handler = MemoryHandler::new();
+    (handler.clone(), handler)
+}
 
 #[test]
 fn a_healthy_chaos_passes_every_case_and_loses_no_capability() {

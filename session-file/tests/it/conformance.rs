@@ -12,18 +12,36 @@ thread_local! {
 }
 
 async fn handler(durability: Durability) -> FileHandler {
+    open(config(durability)).await
+}
+
+/// Two that share nothing but the files.
+async fn two(durability: Durability) -> (FileHandler, FileHandler) {
+    let config = config(durability);
+    (open(config.clone()).await, open(config).await)
+}
+
+fn config(durability: Durability) -> FileConfig {
     let dir = TempDir::new().unwrap();
     let config = FileConfig::new(dir.path().join("sessions")).with_durability(durability);
     DIRECTORIES.with_borrow_mut(|directories| directories.push(dir));
+    config
+}
+
+async fn open(config: FileConfig) -> FileHandler {
     let handler = FileHandler::new(config).unwrap();
     handler.open().await.unwrap();
     handler
 }
 
 mod full {
-    session_core::conformance! { super::handler(session_file::Durability::Full) }
+    use session_file::Durability::Full;
+
+    session_core::conformance! { super::handler(Full), super::two(Full) }
 }
 
 mod process {
-    session_core::conformance! { super::handler(session_file::Durability::Process) }
+    use session_file::Durability::Process;
+
+    session_core::conformance! { super::handler(Process), super::two(Process) }
 }

@@ -50,6 +50,12 @@ pub(crate) async fn shared(server: Shared) -> MongoHandler {
     open(patient(&server.url())).await
 }
 
+/// Opens two handlers on one empty database.
+pub(crate) async fn two(server: Shared) -> (MongoHandler, MongoHandler) {
+    let config = patient(&server.url());
+    (open(config.clone()).await, open(config).await)
+}
+
 /// Opens a handler on an empty database of its own, and the collection beside it.
 pub(crate) async fn with_collection(server: Shared) -> (MongoHandler, Collection<Document>) {
     let config = patient(&server.url());

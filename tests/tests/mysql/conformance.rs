@@ -2,13 +2,15 @@
 
 mod mariadb {
     session_core::conformance! {
-        crate::support::handler(session_tests::servers::Shared::MariaDb)
+        crate::support::handler(session_tests::servers::Shared::MariaDb),
+        crate::support::two(session_tests::servers::Shared::MariaDb)
     }
 }
 
 mod mysql {
     session_core::conformance! {
-        crate::support::handler(session_tests::servers::Shared::MySql)
+        crate::support::handler(session_tests::servers::Shared::MySql),
+        crate::support::two(session_tests::servers::Shared::MySql)
     }
 }
 

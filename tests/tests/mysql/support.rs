@@ -70,6 +70,12 @@ pub(crate) async fn handler(server: Shared) -> MysqlHandler {
     open(config(server)).await
 }
 
+/// Opens two handlers on the same empty tables.
+pub(crate) async fn two(server: Shared) -> (MysqlHandler, MysqlHandler) {
+    let config = config(server);
+    (open(config.clone()).await, open(config).await)
+}
+
 /// Opens a handler on a pool as an application would have it.
 pub(crate) async fn handler_of_pool(server: Shared) -> MysqlHandler {
     let pool = MySqlPool::connect(&server.url()).await.expect("a pool");

@@ -5,7 +5,10 @@ macro_rules! on {
         mod $name {
             use session_tests::servers::Shared;
 
-            session_core::conformance! { crate::here::shared(Shared::$server, $options) }
+            session_core::conformance! {
+                crate::here::shared(Shared::$server, $options),
+                crate::here::two(Shared::$server, $options),
+            }
         }
     };
 }

@@ -34,10 +34,22 @@ pub(crate) fn with(url: &str, options: &str) -> String {
 /// Returns a handler on an empty part of a shared server, by its URI. A prefix
 /// among the options stands in front of that part's own.
 pub(crate) async fn shared(server: Shared, options: &str) -> Arc<dyn SessionHandler> {
+    session_http::registry().connect(&uri(server, options)).await.unwrap()
+}
+
+/// Returns two handlers on one empty part of a shared server.
+pub(crate) async fn two(
+    server: Shared,
+    options: &str,
+) -> (Arc<dyn SessionHandler>, Arc<dyn SessionHandler>) {
+    let (registry, uri) = (session_http::registry(), uri(server, options));
+    (registry.connect(&uri).await.unwrap(), registry.connect(&uri).await.unwrap())
+}
+
+fn uri(server: Shared, options: &str) -> String {
     let (options, tag) = options.split_once("session.prefix=").unwrap_or((options, ""));
     let prefix = format!("session.prefix={tag}{}", prefix());
-    let uri = with(&with(&server.url(), options.trim_end_matches('&')), &prefix);
-    session_http::registry().connect(&uri).await.unwrap()
+    with(&with(&server.url(), options.trim_end_matches('&')), &prefix)
 }
 
 /// Returns a handler with the default settings.
