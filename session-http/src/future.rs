@@ -142,7 +142,7 @@ fn refuse<B>(lazy: &LazySession, err: &Error) -> Response<SessionBody<B>> {
 
 /// Keeps shared caches from handing one visitor's response to another.
 ///
-/// A `Cache-Control` that the handler has set stays.
+/// A `Cache-Control` that the handler has set stays if it keeps them out itself.
 pub(crate) fn mark_private(headers: &mut HeaderMap, varies: &HeaderName, action: &CookieAction) {
     let value = || {
         if *varies == COOKIE {
@@ -161,19 +161,39 @@ pub(crate) fn mark_private(headers: &mut HeaderMap, varies: &HeaderName, action:
             }
         }
     }
-    headers.entry(CACHE_CONTROL).or_insert_with(|| {
-        // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
+    // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
+    let control = || {
         HeaderValue::from_static(match action {
             CookieAction::Keep => "private, no-cache",
             _ => "no-store",
         })
-    });
+    };
+    match headers.entry(CACHE_CONTROL) {
+        Entry::Vacant(entry) => {
+            entry.insert(control());
+        }
+        Entry::Occupied(mut entry) => {
+            if !entry.iter().any(is_private) {
+                entry.insert(control());
+            }
+        }
+    }
+}
+
+/// Whether a `Cache-Control` field keeps the whole response out of shared caches.
+/// `private="a-field"` does not.
+fn is_private(field: &HeaderValue) -> bool {
+    items(field).any(|directive| {
+        directive.eq_ignore_ascii_case(b"private") || directive.eq_ignore_ascii_case(b"no-store")
+    })
 }
 
 /// Whether a `Vary` field lists a header, or all of them.
 fn lists(field: &HeaderValue, header: &HeaderName) -> bool {
-    field.as_bytes().split(|byte| *byte == b',').any(|name| {
-        let name = name.trim_ascii();
-        name == b"*" || name.eq_ignore_ascii_case(header.as_str().as_bytes())
-    })
+    items(field).any(|name| name == b"*" || name.eq_ignore_ascii_case(header.as_str().as_bytes()))
+}
+
+/// Cuts a field at its commas.
+fn items(field: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    field.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }

@@ -86,17 +86,95 @@ async fn what_the_handler_says_about_caches_and_cookies_stays() {
             request.session().await.unwrap().set("a", 1).unwrap();
             let mut response = ok();
             let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=5"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=5, Private"));
             headers.insert(VARY, HeaderValue::from_static("Accept, cookie"));
             headers.insert(SET_COOKIE, HeaderValue::from_static("theirs=1"));
             response
         })
         .await;
-    assert_eq!(answer.headers()[CACHE_CONTROL], "max-age=5");
+    assert_eq!(answer.headers()[CACHE_CONTROL], "max-age=5, Private");
     assert_eq!(answer.headers().get_all(VARY).iter().count(), 1);
     let cookies: Vec<_> = answer.headers().get_all(SET_COOKIE).iter().collect();
     assert_eq!(cookies.len(), 2);
     assert_eq!(cookies[0], "theirs=1");
+}
+
+/// Answers with these `Cache-Control` fields.
+fn cached(fields: &[&'static str]) -> http::Response<crate::support::Body> {
+    let mut response = ok();
+    for field in fields {
+        response.headers_mut().append(CACHE_CONTROL, HeaderValue::from_static(field));
+    }
+    response
+}
+
+fn cache_control(answer: &crate::support::Answer) -> Vec<&str> {
+    answer.headers().get_all(CACHE_CONTROL).iter().map(|field| field.to_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn no_shared_cache_keeps_a_response_that_used_the_session() {
+    for (said, with_id, without) in [
+        (&["public, max-age=60"][..], &["no-store"][..], &["private, no-cache"][..]),
+        (&["max-age=60"], &["no-store"], &["private, no-cache"]),
+        (&["s-maxage=60", "no-cache"], &["no-store"], &["private, no-cache"]),
+        (&["private=\"x-a\", max-age=60"], &["no-store"], &["private, no-cache"]),
+        (&["private, max-age=60"], &["private, max-age=60"], &["private, max-age=60"]),
+        (&["max-age=60", "PRIVATE"], &["max-age=60", "PRIVATE"], &["max-age=60", "PRIVATE"]),
+        (&["no-store"], &["no-store"], &["no-store"]),
+    ] {
+        let (_, layer) = store();
+        let client = Client::new(layer.build().unwrap());
+        let set = |request: Request<()>| async move {
+            request.session().await.unwrap().set("a", 1).unwrap();
+            cached(said)
+        };
+        let answer = client.send(set).await;
+        assert!(set_cookie(&answer).is_some());
+        assert_eq!(cache_control(&answer), with_id, "{said:?}");
+
+        let read = |request: Request<()>| async move {
+            request.session().await.unwrap();
+            cached(said)
+        };
+        let answer = client.send(read).await;
+        assert_eq!(set_cookie(&answer), None);
+        assert_eq!(cache_control(&answer), without, "{said:?}");
+
+        let end = |request: Request<()>| async move {
+            request.session().await.unwrap().destroy().unwrap();
+            cached(said)
+        };
+        let answer = client.send(end).await;
+        assert_eq!(set_cookie(&answer).as_deref(), Some(""));
+        assert_eq!(cache_control(&answer), with_id, "{said:?}");
+
+        let answer = client.send(|_| async { cached(said) }).await;
+        assert_eq!(cache_control(&answer), said, "a response without a session is the handler's");
+    }
+}
+
+#[tokio::test]
+async fn no_cache_keeps_an_id_that_is_sent_to_all_or_again() {
+    let (_, layer) = store();
+    let public = |_| async { cached(&["public, max-age=60"]) };
+    let answer = Client::new(layer.eager(true).build().unwrap()).send(public).await;
+    assert!(set_cookie(&answer).is_some());
+    assert_eq!(cache_control(&answer), ["no-store"]);
+
+    let mut policy = Policy::default();
+    policy.persistent = true;
+    policy.rolling = true;
+    let sessions = SessionManager::builder(MemoryHandler::new()).policy(policy).build().unwrap();
+    let client = Client::new(builder(sessions).build().unwrap());
+    client.send(with!(session => session.set("a", 1).unwrap())).await;
+    let read = |request: Request<()>| async move {
+        request.session().await.unwrap();
+        cached(&["public, max-age=60"])
+    };
+    let answer = client.send(read).await;
+    assert!(set_cookie(&answer).is_some());
+    assert_eq!(cache_control(&answer), ["no-store"]);
 }
 
 #[tokio::test]
