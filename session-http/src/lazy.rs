@@ -39,6 +39,7 @@ struct Presented {
 impl LazySession {
     pub(crate) fn of<B>(request: &Request<B>, settings: &Arc<Settings>) -> Self {
         let headers = request.headers();
+        let alone = settings.transports.len() == 1;
         let presented = settings.transports.iter().enumerate().find_map(|(transport, way)| {
             let name = way.request_header();
             let mut fields = smallvec![headers.get(name)?.clone()];
@@ -46,7 +47,9 @@ impl LazySession {
             if headers.len() > headers.keys_len() {
                 fields.extend(headers.get_all(name).iter().skip(1).cloned());
             }
-            Some(Presented { transport, fields })
+            // What is not ours does not hide another transport.
+            let counts = alone || way.is_used(&fields, &settings.cookies);
+            counts.then_some(Presented { transport, fields })
         });
         let path = &settings.cookies.config.path;
         Self(Arc::new(Lazy {

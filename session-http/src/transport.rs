@@ -11,7 +11,9 @@ use crate::cookie::Cookies;
 pub(crate) type Ids = SmallVec<[SessionId; 1]>;
 
 /// How the id travels. Several may stand side by side: the first that a
-/// request uses counts, and answers.
+/// request uses counts, and answers. A request uses one if it has the cookie,
+/// credentials of the scheme `Bearer`, or something in the header: the cookies
+/// and credentials of others hide nothing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Transport {
@@ -32,6 +34,18 @@ impl Transport {
             Self::Cookie => &COOKIE,
             Self::Header(name) => name,
             Self::Bearer(_) => &AUTHORIZATION,
+        }
+    }
+
+    /// Returns whether header fields of a request hold something for us. Cookies
+    /// and credentials of others do not.
+    pub(crate) fn is_used(&self, fields: &[HeaderValue], cookies: &Cookies) -> bool {
+        match self {
+            Self::Cookie => cookies.is_among(fields),
+            Self::Header(_) => fields.iter().any(|field| !field.as_bytes().trim_ascii().is_empty()),
+            Self::Bearer(_) => {
+                fields.iter().filter_map(|field| field.to_str().ok()).any(|f| bearer(f).is_some())
+            }
         }
     }
 

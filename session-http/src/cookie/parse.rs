@@ -23,17 +23,8 @@ impl Cookies {
     /// not matter.
     pub(crate) fn ids(&self, fields: &[HeaderValue]) -> Ids {
         let mut ids = Ids::new();
-        let mut bytes = 0;
-        let pairs = fields
-            .iter()
-            .take_while(|field| {
-                bytes += field.len();
-                bytes <= MAX_BYTES
-            })
-            .flat_map(|field| pairs(field.as_bytes()))
-            .take(MAX_COOKIES);
-        for pair in pairs {
-            let Some(id) = self.value(pair).and_then(|value| self.id(value)) else { continue };
+        for value in self.values(fields) {
+            let Some(id) = self.id(value) else { continue };
             if !ids.contains(&id) {
                 ids.push(id);
                 if ids.len() == MAX_IDS {
@@ -42,6 +33,25 @@ impl Cookies {
             }
         }
         ids
+    }
+
+    /// Returns whether there is a cookie of our name, whatever its value.
+    pub(crate) fn is_among(&self, fields: &[HeaderValue]) -> bool {
+        self.values(fields).next().is_some()
+    }
+
+    /// Returns the values under our name, in order.
+    fn values<'a>(&self, fields: &'a [HeaderValue]) -> impl Iterator<Item = &'a [u8]> {
+        let mut bytes = 0;
+        fields
+            .iter()
+            .take_while(move |field| {
+                bytes += field.len();
+                bytes <= MAX_BYTES
+            })
+            .flat_map(|field| pairs(field.as_bytes()))
+            .take(MAX_COOKIES)
+            .filter_map(|pair| self.value(pair))
     }
 
     /// Returns the value of a pair under our name. Blanks around name and value

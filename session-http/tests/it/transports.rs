@@ -58,6 +58,68 @@ async fn a_bearer_token_and_a_cookie_may_stand_side_by_side() {
     }
 }
 
+/// Header fields as they stand in a request.
+type Fields<'a> = &'a [(HeaderName, &'a str)];
+
+#[tokio::test]
+async fn what_is_not_ours_hides_no_other_transport() {
+    let (_, layer) = store();
+    let transports = [Transport::Bearer(HEADER), Transport::Cookie, Transport::Header(HEADER)];
+    let client = Client::new(layer.transports(transports).build().unwrap());
+    let mut ids = Vec::new();
+    for name in ["ann", "bob"] {
+        let put = |request: Request<()>| async move {
+            request.session().await.unwrap().set("name", name).unwrap();
+            ok()
+        };
+        let answer = client.send_request(Request::new(()), put).await;
+        ids.push(answer.headers()[HEADER].to_str().unwrap().to_owned());
+    }
+    let (ann, bob) = (&*ids[0], &*ids[1]);
+    let bearer = format!("Bearer {ann}");
+    let cookie = format!("theirs=1; sid={ann}");
+    let other = format!("sid={bob}");
+    let cases: [(Fields<'_>, Option<&str>); 9] = [
+        (&[(AUTHORIZATION, "Basic YTpi"), (COOKIE, &cookie)], Some("ann")),
+        (&[(AUTHORIZATION, "Basic YTpi"), (HEADER, ann)], Some("ann")),
+        (&[(COOKIE, "theirs=1; sidx=2"), (HEADER, ann)], Some("ann")),
+        (&[(COOKIE, "theirs=1"), (COOKIE, &cookie), (HEADER, bob)], Some("ann")),
+        (&[(AUTHORIZATION, &bearer), (COOKIE, &other)], Some("ann")),
+        // Ours, and of no use: that is no reason to look further.
+        (&[(AUTHORIZATION, "Bearer nobody"), (COOKIE, &cookie)], None),
+        (&[(COOKIE, "sid="), (HEADER, ann)], None),
+        (&[(AUTHORIZATION, "Basic YTpi"), (COOKIE, "theirs=1"), (HEADER, "")], None),
+        (&[(AUTHORIZATION, "Bearer")], None),
+    ];
+    for (fields, found) in cases {
+        let mut request = Request::new(());
+        for (name, value) in fields {
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let read = |request: Request<()>| async move {
+            let session = request.session().await.unwrap();
+            assert_eq!(session.get::<String>("name").unwrap().as_deref(), found, "{fields:?}");
+            ok()
+        };
+        client.send_request(request, read).await;
+    }
+}
+
+#[tokio::test]
+async fn the_transport_that_brought_the_id_answers() {
+    let (_, layer) = store();
+    let transports = [Transport::Cookie, Transport::Header(HEADER)];
+    let client = Client::new(layer.transports(transports).build().unwrap());
+    let request = Request::builder()
+        .header(COOKIE, "theirs=1")
+        .header(HEADER, "a".repeat(32))
+        .body(())
+        .unwrap();
+    let answer =
+        client.send_request(request, crate::with!(session => session.set("a", 1).unwrap())).await;
+    assert!(answer.headers().contains_key(HEADER) && !answer.headers().contains_key(SET_COOKIE));
+}
+
 #[tokio::test]
 async fn an_id_anywhere_else_is_ignored() {
     let (chaos, layer) = store();
