@@ -42,6 +42,14 @@ pub trait RequestSessionExt {
     /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if the request passed no
     /// layer, or several.
     fn lazy_session(&self) -> Result<LazySession>;
+
+    /// Returns one of several sessions without loading it, by the name of its cookie.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if the request passed no
+    /// layer with such a cookie, or two different ones.
+    fn lazy_session_named(&self, name: &str) -> Result<LazySession>;
 }
 
 impl<B> RequestSessionExt for Request<B> {
@@ -56,6 +64,10 @@ impl<B> RequestSessionExt for Request<B> {
     fn lazy_session(&self) -> Result<LazySession> {
         Installed::find(self.extensions(), None)
     }
+
+    fn lazy_session_named(&self, name: &str) -> Result<LazySession> {
+        Installed::find(self.extensions(), Some(name))
+    }
 }
 
 impl RequestSessionExt for Parts {
@@ -69,6 +81,10 @@ impl RequestSessionExt for Parts {
 
     fn lazy_session(&self) -> Result<LazySession> {
         Installed::find(&self.extensions, None)
+    }
+
+    fn lazy_session_named(&self, name: &str) -> Result<LazySession> {
+        Installed::find(&self.extensions, Some(name))
     }
 }
 

@@ -134,6 +134,12 @@ impl LazySession {
         &self.0.settings.cookies.config.name
     }
 
+    /// Returns whether the request's path lies below the cookie's.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_covered(&self) -> bool {
+        self.0.covered
+    }
+
     /// Returns whether every visitor gets a session, and this one has none yet.
     pub(crate) fn is_due(&self) -> bool {
         self.0.settings.eager && self.0.covered && self.0.loaded.get().is_none()
@@ -178,46 +184,66 @@ fn is_https<B>(request: &Request<B>, trust_proxy: bool) -> bool {
     request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
 }
 
-/// The sessions of a request, in its extensions: one per layer that it passed.
+/// The sessions of a request, in its extensions: one per different layer that it
+/// passed.
 #[derive(Clone)]
 pub(crate) struct Installed(SmallVec<[LazySession; 1]>);
 
 impl Installed {
-    /// Adds a session. `None` if an outer layer has put one of that name in: it
-    /// does all the work.
+    /// Adds a session. `None` if an outer layer has put one of that name in: the
+    /// same layer does all the work there, and another one clashes with it.
     pub(crate) fn install(extensions: &mut Extensions, lazy: LazySession) -> Option<LazySession> {
-        match extensions.get_mut::<Self>() {
-            Some(Self(installed)) => {
-                if installed.iter().any(|known| known.name() == lazy.name()) {
-                    return None;
-                }
-                installed.push(lazy.clone());
-            }
-            None => {
-                extensions.insert(Self(smallvec![lazy.clone()]));
-            }
+        let Some(Self(installed)) = extensions.get_mut::<Self>() else {
+            extensions.insert(Self(smallvec![lazy.clone()]));
+            return Some(lazy);
+        };
+        let Some(outer) = installed.iter().find(|known| known.name() == lazy.name()) else {
+            installed.push(lazy.clone());
+            return Some(lazy);
+        };
+        if !Arc::ptr_eq(&outer.0.settings, &lazy.0.settings) {
+            // There for `find`, so that nothing lands in the wrong store.
+            installed.push(lazy);
         }
-        Some(lazy)
+        None
+    }
+
+    /// Returns whether the request passed a layer.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_any(extensions: &Extensions) -> bool {
+        extensions.get::<Self>().is_some()
     }
 
     /// Finds the session of a name, or the only one.
     pub(crate) fn find(extensions: &Extensions, name: Option<&str>) -> Result<LazySession> {
-        let missing = |message| Error::new(ErrorKind::InvalidConfig, Operation::Read, message);
+        let invalid = |message| Error::new(ErrorKind::InvalidConfig, Operation::Read, message);
         let Some(Self(installed)) = extensions.get::<Self>() else {
             let message = "the request did not pass a SessionLayer; add one to the router";
-            return Err(missing(message.to_owned()));
+            return Err(invalid(message.to_owned()));
         };
         let known = || installed.iter().map(LazySession::name).collect::<Vec<_>>().join("`, `");
-        match (name, &installed[..]) {
-            (Some(name), _) => {
-                let found = installed.iter().find(|lazy| lazy.name() == name).cloned();
-                found.ok_or_else(|| missing(format!("no session `{name}`; there is `{}`", known())))
+        let name = match (name, &installed[..]) {
+            (None, [only]) => return Ok(only.clone()),
+            (None, [first, others @ ..])
+                if others.iter().all(|lazy| lazy.name() == first.name()) =>
+            {
+                first.name()
             }
-            (None, [only]) => Ok(only.clone()),
-            (None, _) => Err(missing(format!(
-                "the request has several sessions, `{}`; ask for one by name",
-                known()
+            (None, _) => {
+                let message =
+                    format!("the request has several sessions, `{}`; ask for one by name", known());
+                return Err(invalid(message));
+            }
+            (Some(name), _) => name,
+        };
+        let mut found = installed.iter().filter(|lazy| lazy.name() == name);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only.clone()),
+            (Some(_), Some(_)) => Err(invalid(format!(
+                "two different layers have the cookie `{name}`; give one of them another cookie \
+                 name, or install one layer and its clones"
             ))),
+            (None, _) => Err(invalid(format!("no session `{name}`; there is `{}`", known()))),
         }
     }
 }
