@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use session_core::{Registry, Result, SessionConfig};
 
-use crate::{CookieConfig, SaveRule, SessionLayer};
+use crate::{CookieConfig, LayerBuilder, SaveRule, SessionLayer};
 
 /// Settings of a whole site's sessions, as they stand in a file.
 ///
@@ -47,21 +47,47 @@ pub struct HttpConfig {
 impl HttpConfig {
     /// Connects to the store and returns the layer.
     ///
+    /// Hold a [`Gc`](session_core::Gc) of [`SessionLayer::sessions`] beside it, or set
+    /// `gc_probability`: expired sessions of every engine but Redis stay in the
+    /// store until they are collected (MongoDB's TTL monitor does the same, while
+    /// its index is there).
+    ///
     /// # Errors
     ///
     /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if the settings are
     /// impossible; else what the store says.
     pub async fn connect(&self, registry: &Registry) -> Result<SessionLayer> {
+        self.builder(registry).await?.build()
+    }
+
+    /// Connects to the store and returns the layer's builder, for what does not
+    /// stand in a file: signed cookies, other transports, error responses.
+    ///
+    /// ```
+    /// use session_http::{HttpConfig, Transport, registry};
+    ///
+    /// # async fn connect(config: HttpConfig) -> Result<(), session_http::SessionError> {
+    /// let header = Transport::Header(http::HeaderName::from_static("x-session"));
+    /// let layer =
+    ///     config.builder(&registry()).await?.transports([Transport::Cookie, header]).build()?;
+    /// # drop(layer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn builder(&self, registry: &Registry) -> Result<LayerBuilder> {
         // Before the store is touched.
         self.cookie.check()?;
         let sessions = self.session.connect(registry).await?;
         let rule = if self.save_on_server_error { SaveRule::Always } else { SaveRule::default() };
-        SessionLayer::builder(sessions)
+        Ok(SessionLayer::builder(sessions)
             .cookie(self.cookie.clone())
             .trust_proxy(self.trust_proxy)
             .eager(self.eager)
-            .save_rule(rule)
-            .build()
+            .save_rule(rule))
     }
 }
 
@@ -87,6 +113,16 @@ mod tests {
         let err = config.connect(&registry()).await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::InvalidConfig);
         assert!(err.to_string().contains("__Host-"), "{err}");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_stand_in_a_file_is_added_in_code() {
+        let config =
+            read("eager = true\n[session]\nstore = 'memory:'\n[cookie]\nname = '__Host-a'");
+        let builder = config.builder(&registry()).await.unwrap();
+        let layer = builder.transports([crate::Transport::Bearer(http::header::ETAG)]).build();
+        let layer = format!("{:?}", layer.unwrap());
+        assert!(layer.contains("__Host-a") && layer.contains("Bearer"), "{layer}");
     }
 
     #[test]
