@@ -8,12 +8,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use axum::extract::Form;
-use axum::response::{Html, IntoResponse, Redirect};
+use axum::response::{Html, Redirect};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
 use session_http::session_core::Gc;
-use session_http::{CookieConfig, Secure, Session, SessionError, SessionLayer, SessionManager};
+use session_http::{CookieConfig, Secure, Session, SessionLayer, SessionManager, SessionRejection};
 
 #[derive(Clone)]
 struct Engine(&'static str);
@@ -60,8 +60,8 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The whole of the seed's first example: set a random number and answer with it.
-async fn somekey(session: Session) -> Result<String, Failure> {
+/// Sets a random number and answers with it.
+async fn somekey(session: Session) -> Result<String, SessionRejection> {
     session.set("somekey", random())?;
     let somekey: Option<u32> = session.get("somekey")?;
     Ok(format!("{}\n", somekey.unwrap_or_default()))
@@ -70,7 +70,7 @@ async fn somekey(session: Session) -> Result<String, Failure> {
 async fn page(
     session: Session,
     Extension(Engine(engine)): Extension<Engine>,
-) -> Result<Html<String>, Failure> {
+) -> Result<Html<String>, SessionRejection> {
     let visits = session.increment("visits", 1)?;
     let notice: String = session.flashed("notice")?.unwrap_or_default();
     let user: Option<String> = session.get("user")?;
@@ -100,7 +100,7 @@ async fn page(
     )))
 }
 
-async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, Failure> {
+async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, SessionRejection> {
     // A new id at every change of privilege: one that was planted before is worth nothing.
     session.regenerate()?;
     session.set("user", &form.name)?;
@@ -109,7 +109,7 @@ async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect,
     Ok(Redirect::to("/"))
 }
 
-async fn sign_out(session: Session) -> Result<Redirect, Failure> {
+async fn sign_out(session: Session) -> Result<Redirect, SessionRejection> {
     session.destroy()?;
     Ok(Redirect::to("/"))
 }
@@ -121,19 +121,4 @@ fn random() -> u32 {
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// An error of the session as a response.
-struct Failure(SessionError);
-
-impl From<SessionError> for Failure {
-    fn from(err: SessionError) -> Self {
-        Self(err)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> axum::response::Response {
-        session_http::default_response(&self.0).map(axum::body::Body::from)
-    }
 }

@@ -3,9 +3,8 @@
 //!     cargo run -p session-http --features axum --example save_path -- [FOLDER] [ADDRESS]
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::get;
-use session_http::{CookieConfig, Secure, Session, SessionLayer, SessionManager};
+use session_http::{CookieConfig, Secure, Session, SessionLayer, SessionManager, SessionRejection};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,9 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn name(session: Session) -> Result<String, StatusCode> {
-    let failed = |_| StatusCode::INTERNAL_SERVER_ERROR;
-    session.set("name", "Tom").map_err(failed)?;
-    let name: Option<String> = session.get("name").map_err(failed)?;
+async fn name(session: Session) -> Result<String, SessionRejection> {
+    session.set("name", "Tom")?;
+    let name: Option<String> = session.get("name")?;
     Ok(name.unwrap_or_default() + "\n")
 }

@@ -12,7 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_core::Stream;
-use session_http::{CookieConfig, Secure, Session, SessionError, SessionLayer, SessionManager};
+use session_http::{CookieConfig, Secure, Session, SessionLayer, SessionManager, SessionRejection};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -81,28 +81,13 @@ fn ticks(session: Session) -> impl Stream<Item = Result<Event, Infallible>> {
     ReceiverStream::new(receiver)
 }
 
-async fn sign_in(session: Session) -> Result<String, Failure> {
+async fn sign_in(session: Session) -> Result<String, SessionRejection> {
     session.regenerate()?;
     session.set("user", "ann")?;
     Ok("signed in\n".into())
 }
 
-async fn sign_out(session: Session) -> Result<String, Failure> {
+async fn sign_out(session: Session) -> Result<String, SessionRejection> {
     session.destroy()?;
     Ok("signed out\n".into())
-}
-
-/// An error of the session as a response.
-struct Failure(SessionError);
-
-impl From<SessionError> for Failure {
-    fn from(err: SessionError) -> Self {
-        Self(err)
-    }
-}
-
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        session_http::default_response(&self.0).map(axum::body::Body::from)
-    }
 }

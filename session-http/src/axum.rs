@@ -1,13 +1,11 @@
 //! Extractors for axum.
 
-use std::convert::Infallible;
-
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use session_core::{Error, Status};
 
 use crate::lazy::Installed;
-use crate::{LazySession, Session, SessionRejection, default_response};
+use crate::{LazySession, Session, SessionRejection};
 
 /// Loads the session. Without a [`SessionLayer`](crate::SessionLayer), or if the
 /// store is down, the request is answered with the error.
@@ -25,7 +23,10 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// Loads the session; `None` if the client has none, so that none is made.
+/// Loads the session; `None` if the client has none, so that none is made: it is
+/// new, its id is unknown or its session is over, or the request lies outside of
+/// the cookie's path. A request that is served though the store is down has
+/// `Some` session, with [`Status::Degraded`].
 impl<S: Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = SessionRejection;
 
@@ -33,8 +34,12 @@ impl<S: Sync> OptionalFromRequestParts<S> for Session {
         parts: &mut Parts,
         state: &S,
     ) -> Result<Option<Self>, SessionRejection> {
+        if !find(parts)?.is_covered() {
+            return Ok(None);
+        }
         let session = <Self as FromRequestParts<S>>::from_request_parts(parts, state).await?;
-        Ok(Some(session).filter(|session| session.status() == Status::Loaded))
+        let absent = matches!(session.status(), Status::New | Status::Unknown | Status::Expired);
+        Ok((!absent).then_some(session))
     }
 }
 
@@ -49,14 +54,16 @@ impl<S: Sync> FromRequestParts<S> for LazySession {
 
 /// Returns the session without loading it; `None` without a layer.
 impl<S: Sync> OptionalFromRequestParts<S> for LazySession {
-    type Rejection = Infallible;
+    type Rejection = SessionRejection;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(find(parts).ok())
+    async fn from_request_parts(
+        parts: &mut Parts,
+        _: &S,
+    ) -> Result<Option<Self>, SessionRejection> {
+        Installed::is_any(&parts.extensions).then(|| find(parts)).transpose()
     }
 }
 
 fn find(parts: &Parts) -> Result<LazySession, SessionRejection> {
-    Installed::find(&parts.extensions, None)
-        .map_err(|error| SessionRejection::new(error, default_response))
+    Ok(Installed::find(&parts.extensions, None)?)
 }

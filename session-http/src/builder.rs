@@ -55,8 +55,9 @@ impl LayerBuilder {
         self
     }
 
-    /// Sets the response to an error of the session: one that a load or save met.
-    /// The default is [`default_response`].
+    /// Sets the response to an error of the session: one that an extractor's load
+    /// or the save after the handler met. What a handler itself returns is its own
+    /// choice. The default is [`default_response`].
     pub fn error_response(
         mut self,
         response: impl Fn(&Error) -> Response<Bytes> + Send + Sync + 'static,

@@ -35,7 +35,23 @@ pub fn default_response(err: &Error) -> Response<Bytes> {
     response
 }
 
-/// A load that failed in an extractor, on its way to become a response.
+/// An error of the session on its way to become a response: what an extractor
+/// rejects a request with, and what a handler returns to end with `?`.
+///
+/// ```
+/// use session_http::{Session, SessionRejection};
+///
+/// async fn visits(session: Session) -> Result<String, SessionRejection> {
+///     let visits = session.increment("visits", 1)?;
+///     Ok(format!("visit {visits}\n"))
+/// }
+/// ```
+///
+/// An error that `?` turned into this is answered with [`default_response`]. A
+/// load that failed in an extractor is answered as
+/// [`LayerBuilder::error_response`](crate::LayerBuilder::error_response) says, and
+/// so is a save that failed after the handler. A handler that should answer the
+/// same way has an error type of its own, made from [`SessionError`](crate::SessionError).
 #[cfg(feature = "axum")]
 #[derive(Debug)]
 pub struct SessionRejection(Box<(Error, Response<Bytes>)>);
@@ -51,6 +67,13 @@ impl SessionRejection {
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.0.0
+    }
+}
+
+#[cfg(feature = "axum")]
+impl From<Error> for SessionRejection {
+    fn from(error: Error) -> Self {
+        Self::new(error, default_response)
     }
 }
 

@@ -5,9 +5,10 @@
 mod my_handler;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::routing::get;
-use session_http::{CookieConfig, Secure, Session, SessionLayer, SessionManager, registry};
+use session_http::{
+    CookieConfig, Secure, Session, SessionLayer, SessionManager, SessionRejection, registry,
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-async fn visits(session: Session) -> Result<String, StatusCode> {
-    let visits = session.increment("visits", 1);
-    visits.map(|visits| format!("{visits}\n")).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+async fn visits(session: Session) -> Result<String, SessionRejection> {
+    let visits = session.increment("visits", 1)?;
+    Ok(format!("{visits}\n"))
 }
