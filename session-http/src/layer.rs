@@ -25,6 +25,10 @@ pub struct SessionLayer(Arc<Settings>);
 
 impl SessionLayer {
     /// Keeps sessions in a handler, with the default policy and cookie.
+    ///
+    /// Does not open the handler: call
+    /// [`SessionHandler::open`](session_core::SessionHandler::open) first, so that a
+    /// store that is not there is noticed at the start. [`connect`](Self::connect) does.
     #[must_use]
     pub fn new(handler: impl SessionHandler) -> Self {
         LayerBuilder::new(SessionManager::new(handler)).finish()
@@ -32,6 +36,26 @@ impl SessionLayer {
 
     /// Keeps sessions in the store of a URI, with the default policy and cookie:
     /// `file:///var/lib/app/sessions`, `memory:`, and those of the enabled features.
+    ///
+    /// Hold a [`Gc`](session_core::Gc) of [`sessions`](Self::sessions) beside it:
+    /// expired sessions of every engine but Redis stay in the store until they are
+    /// collected (MongoDB's TTL monitor does the same, while its index is there).
+    /// The other way is [`Policy::lottery`](session_core::Policy::lottery), with
+    /// [`builder`](Self::builder).
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use session_http::SessionLayer;
+    /// use session_http::session_core::Gc;
+    ///
+    /// # async fn connect() -> Result<(), session_http::SessionError> {
+    /// let layer = SessionLayer::connect("file:///var/lib/app/sessions").await?;
+    /// // Until it is dropped.
+    /// let gc = Gc::spawn(layer.sessions(), Duration::from_secs(600))?;
+    /// # drop(gc);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
