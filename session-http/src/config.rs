@@ -47,10 +47,10 @@ pub struct HttpConfig {
 impl HttpConfig {
     /// Connects to the store and returns the layer.
     ///
-    /// Hold a [`Gc`](session_core::Gc) of [`SessionLayer::sessions`] beside it, or set
-    /// `gc_probability`: expired sessions of every engine but Redis stay in the
-    /// store until they are collected (MongoDB's TTL monitor does the same, while
-    /// its index is there).
+    /// Expired sessions in files, MySQL, memory, and MongoDB without its TTL index
+    /// are never read again, but stay until they are collected: hold a
+    /// [`Gc`](session_core::Gc) of [`SessionLayer::sessions`], or set `gc_probability`
+    /// ([`Policy::lottery`](session_core::Policy::lottery)).
     ///
     /// # Errors
     ///

@@ -37,11 +37,10 @@ impl SessionLayer {
     /// Keeps sessions in the store of a URI, with the default policy and cookie:
     /// `file:///var/lib/app/sessions`, `memory:`, and those of the enabled features.
     ///
-    /// Hold a [`Gc`](session_core::Gc) of [`sessions`](Self::sessions) beside it:
-    /// expired sessions of every engine but Redis stay in the store until they are
-    /// collected (MongoDB's TTL monitor does the same, while its index is there).
-    /// The other way is [`Policy::lottery`](session_core::Policy::lottery), with
-    /// [`builder`](Self::builder).
+    /// Expired sessions in files, MySQL, memory, and MongoDB without its TTL index
+    /// are never read again, but stay until they are collected: hold a
+    /// [`Gc`](session_core::Gc) of [`sessions`](Self::sessions), or set
+    /// [`Policy::lottery`](session_core::Policy::lottery) with [`builder`](Self::builder).
     ///
     /// ```no_run
     /// use std::time::Duration;
