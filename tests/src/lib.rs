@@ -22,3 +22,8 @@ pub use jar::{Jar, Place, Taken};
 pub use process::Probe;
 pub use reply::Reply;
 pub use webdriver::Chromium;
+
+/// What the project's first page shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
