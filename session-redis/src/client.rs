@@ -1,25 +1,22 @@
-//! Calls: a command, the server it belongs to, a deadline, and what to do when
-//! it fails.
+//! The servers, and which of them has what.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use redis::{Cmd, Pipeline, RedisError, Value};
-use session_core::{ErrorKind, Operation, Result};
-use tokio::time::{Instant, sleep, timeout_at};
+use session_core::{Operation, Result};
 
 #[cfg(not(all(feature = "cluster", feature = "sentinel")))]
 use crate::address::invalid;
 use crate::address::{Kind, Location};
+use crate::call::Call;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::config::RedisConfig;
 use crate::dial::{Dialer, Greeting, Target};
-use crate::error::{self, Failure, Next};
+use crate::error::Failure;
 use crate::keys::Name;
 use crate::link::{Link, Live};
-use crate::scripts::Script;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 
@@ -27,15 +24,15 @@ use crate::sentinel::Sentinels;
 #[derive(Debug)]
 pub(crate) struct Client {
     servers: Servers,
-    timeout: Duration,
-    acks: Option<Acks>,
+    pub(crate) timeout: Duration,
+    pub(crate) acks: Option<Acks>,
 }
 
 /// How many replicas must confirm a write, and within how many milliseconds.
 #[derive(Clone, Copy, Debug)]
-struct Acks {
-    replicas: u32,
-    millis: u64,
+pub(crate) struct Acks {
+    pub(crate) replicas: u32,
+    pub(crate) millis: u64,
 }
 
 enum Servers {
@@ -47,12 +44,12 @@ enum Servers {
 /// One server.
 #[derive(Debug)]
 pub(crate) struct Node {
-    dialer: Dialer,
+    pub(crate) dialer: Dialer,
     /// For everything.
-    shared: Link,
+    pub(crate) shared: Link,
     /// For writes that wait for replicas: whoever shares a connection with such
     /// a write waits as well.
-    waiting: Link,
+    pub(crate) waiting: Link,
 }
 
 impl Node {
@@ -80,22 +77,6 @@ pub(crate) enum Place<'a> {
     Key(&'a Name<'a>),
     /// To the server that has this slot of the cluster.
     Slot(u16),
-}
-
-/// Whether a command may be sent again when the connection was lost, so that
-/// nobody knows whether it was executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
-    Harmless,
-    Never,
-}
-
-/// What a write was answered with.
-pub(crate) struct Answer {
-    pub(crate) value: Value,
-    /// Why the write may be lost although it happened.
-    pub(crate) unconfirmed: Option<Failure>,
 }
 
 impl Client {
@@ -149,7 +130,7 @@ impl Client {
 
     /// Begins an operation: its deadline counts from now.
     pub(crate) fn begin(&self, op: Operation) -> Call<'_> {
-        Call { client: self, op, until: Instant::now() + self.timeout }
+        Call::new(self, op)
     }
 
     pub(crate) fn close(&self) {
@@ -170,7 +151,7 @@ impl Client {
         }
     }
 
-    async fn node(&self, place: Place<'_>) -> Result<Arc<Node>, Failure> {
+    pub(crate) async fn node(&self, place: Place<'_>) -> Result<Arc<Node>, Failure> {
         match &self.servers {
             Servers::One(node) => {
                 let _ = place;
@@ -182,7 +163,7 @@ impl Client {
     }
 
     /// Returns the node that a redirection names.
-    fn redirected(&self, to: &str) -> Option<Arc<Node>> {
+    pub(crate) fn redirected(&self, to: &str) -> Option<Arc<Node>> {
         match &self.servers {
             Servers::One(_) => {
                 let _ = to;
@@ -194,7 +175,7 @@ impl Client {
     }
 
     /// Takes note that a place has moved.
-    fn moved(&self, place: Place<'_>, to: &str) {
+    pub(crate) fn moved(&self, place: Place<'_>, to: &str) {
         match &self.servers {
             Servers::One(_) => {
                 let _ = (place, to);
@@ -205,236 +186,13 @@ impl Client {
     }
 
     /// Takes note that the servers are not where they were thought to be.
-    fn lost_track(&self) {
+    pub(crate) fn lost_track(&self) {
         match &self.servers {
             Servers::One(_) => {}
             #[cfg(feature = "cluster")]
             Servers::Cluster(cluster) => cluster.forget_slots(),
         }
     }
-}
-
-/// One operation on the store, of one command or several, with one deadline.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    client: &'a Client,
-    pub(crate) op: Operation,
-    until: Instant,
-}
-
-/// How far the attempts have come, for when time is up.
-#[derive(Default)]
-struct Progress {
-    /// The connection on which a command waits for its answer.
-    on: Option<(Arc<Node>, Live)>,
-    failure: Option<Failure>,
-}
-
-impl Call<'_> {
-    /// Sends a command and waits for its answer, as often as it takes.
-    pub(crate) async fn ask(
-        &self,
-        place: Place<'_>,
-        cmd: &Cmd,
-        repeat: Repeat,
-    ) -> Result<Value, Failure> {
-        let mut progress = Progress::default();
-        let attempts = self.attempts(place, cmd, None, repeat, &mut progress);
-        let done = timeout_at(self.until, attempts).await;
-        done.unwrap_or_else(|_| Err(self.late(progress))).map(|answer| answer.value)
-    }
-
-    /// The same for a command that writes: waits for replicas, if that is wanted.
-    pub(crate) async fn tell(
-        &self,
-        place: Place<'_>,
-        cmd: &Cmd,
-        repeat: Repeat,
-    ) -> Result<Answer, Failure> {
-        let mut progress = Progress::default();
-        let attempts = self.attempts(place, cmd, self.client.acks, repeat, &mut progress);
-        let done = timeout_at(self.until, attempts).await;
-        done.unwrap_or_else(|_| Err(self.late(progress)))
-    }
-
-    /// Runs a script that writes, by its hash, or by its text if the server has
-    /// forgotten it.
-    pub(crate) async fn run(
-        &self,
-        place: Place<'_>,
-        script: &Script,
-        repeat: Repeat,
-        fill: impl Fn(&mut Cmd),
-    ) -> Result<Answer, Failure> {
-        let mut cmd = script.by_hash();
-        fill(&mut cmd);
-        match self.tell(place, &cmd, repeat).await {
-            Err(failure) if failure.next == Next::SendScript => {
-                let mut cmd = script.by_text();
-                fill(&mut cmd);
-                self.tell(place, &cmd, repeat).await
-            }
-            done => done,
-        }
-    }
-
-    async fn attempts(
-        &self,
-        place: Place<'_>,
-        cmd: &Cmd,
-        acks: Option<Acks>,
-        repeat: Repeat,
-        progress: &mut Progress,
-    ) -> Result<Answer, Failure> {
-        let mut tries = 0;
-        let mut asking = None;
-        loop {
-            let attempt = self.attempt(place, cmd, acks, asking.take(), progress).await;
-            let failure = match attempt {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            match &failure.next {
-                Next::GiveUp | Next::SendScript | Next::Syntax => return Err(failure),
-                Next::Lost if repeat == Repeat::Never => return Err(failure),
-                Next::Ask(to) => asking = self.client.redirected(to),
-                Next::Moved(to) => self.client.moved(place, to),
-                Next::Lost | Next::Reconnect => self.client.lost_track(),
-                Next::Again => {
-                    if failure.kind == ErrorKind::Unavailable {
-                        self.client.lost_track();
-                    }
-                }
-            }
-            // What was just redirected or cut off goes on at once, but only once.
-            if tries > 0 || failure.next == Next::Again {
-                let pause = pause(tries);
-                // The last quarter is left for an answer: whoever refuses all the time shall be
-                // heard, and not be asked once more when time is up.
-                let last = self.until - self.client.timeout / 4;
-                if failure.next == Next::Again && Instant::now() + pause > last {
-                    return Err(failure);
-                }
-                sleep(pause).await;
-            }
-            tries += 1;
-            progress.failure = Some(failure);
-        }
-    }
-
-    async fn attempt(
-        &self,
-        place: Place<'_>,
-        cmd: &Cmd,
-        acks: Option<Acks>,
-        asking: Option<Arc<Node>>,
-        progress: &mut Progress,
-    ) -> Result<Answer, Failure> {
-        let ask = asking.is_some();
-        let node = match asking {
-            Some(node) => node,
-            None => self.client.node(place).await?,
-        };
-        let link = if acks.is_some() { &node.waiting } else { &node.shared };
-        let live = link.connected(&node.dialer).await?;
-        let mut connection = live.connection.clone();
-        progress.on = Some((Arc::clone(&node), live));
-        let sent = if ask || acks.is_some() {
-            let pipeline = along(cmd, ask, acks);
-            let count = pipeline.len();
-            let values = connection.send_packed_commands(&pipeline, 0, count).await;
-            values.and_then(|values| answers(values, ask, acks))
-        } else {
-            connection.send_packed_command(cmd).await.map(Answer::sure)
-        };
-        let result = sent.and_then(|answer| match answer.value {
-            Value::ServerError(err) => Err(RedisError::from(err)),
-            _ => Ok(answer),
-        });
-        let on = progress.on.take();
-        result.map_err(|err| {
-            let failure = error::from_driver(&err);
-            if let (Some((_, live)), Next::Lost | Next::Reconnect) = (on, &failure.next) {
-                link.forget(&live);
-            }
-            failure
-        })
-    }
-
-    /// Says what has come of an operation whose time is up.
-    ///
-    /// A connection on which nobody answered in time is not used again: what is
-    /// sent on a dead one would wait for the system to notice.
-    fn late(&self, progress: Progress) -> Failure {
-        if let Some((node, live)) = progress.on {
-            node.shared.forget(&live);
-            node.waiting.forget(&live);
-            self.client.lost_track();
-            return Failure::new(
-                ErrorKind::Timeout,
-                Next::Lost,
-                "the server did not answer in time; see whether it is overloaded, or raise timeout",
-            );
-        }
-        progress.failure.unwrap_or_else(|| {
-            Failure::new(
-                ErrorKind::Unavailable,
-                Next::GiveUp,
-                "no connection to the server could be made in time; check host and port, the network, and TLS",
-            )
-        })
-    }
-}
-
-impl Answer {
-    const fn sure(value: Value) -> Self {
-        Self { value, unconfirmed: None }
-    }
-}
-
-/// Puts what must go along with a command around it.
-fn along(cmd: &Cmd, ask: bool, acks: Option<Acks>) -> Pipeline {
-    let mut pipeline = Pipeline::with_capacity(3);
-    if ask {
-        pipeline.cmd("ASKING");
-    }
-    pipeline.add_command(cmd.clone());
-    if let Some(Acks { replicas, millis }) = acks {
-        pipeline.cmd("WAIT").arg(replicas).arg(millis);
-    }
-    pipeline
-}
-
-/// Takes the answers to a command and to what went along with it.
-fn answers(values: Vec<Value>, ask: bool, acks: Option<Acks>) -> Result<Answer, RedisError> {
-    let mut values = values.into_iter().skip(usize::from(ask));
-    let value = values.next().unwrap_or(Value::Nil);
-    let unconfirmed = match (acks, values.next()) {
-        (Some(acks), Some(Value::Int(count))) if count >= i64::from(acks.replicas) => None,
-        (Some(acks), Some(Value::Int(count))) => Some(Failure::new(
-            ErrorKind::Unavailable,
-            Next::Lost,
-            format!(
-                "done, but {count} of {} replicas confirmed it in time, so a failover may undo it",
-                acks.replicas
-            ),
-        )),
-        (Some(_), _) => Some(Failure::new(
-            ErrorKind::Unavailable,
-            Next::Lost,
-            "done, but the server does not say whether replicas have it (WAIT is refused)",
-        )),
-        (None, _) => None,
-    };
-    Ok(Answer { value, unconfirmed })
-}
-
-/// Returns how long to wait before the next attempt: 5 ms and doubling up to
-/// 160 ms, each by up to half shorter, so that callers do not march in step.
-fn pause(tries: u32) -> Duration {
-    let longest = Duration::from_millis(5 << tries.min(5));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    longest - longest / 2 * (now.subsec_nanos() % 1000) / 1000
 }
 
 impl fmt::Debug for Servers {

@@ -121,7 +121,7 @@ fn from_server(code: &str, err: &RedisError) -> Failure {
         "BUSY" => (
             ErrorKind::Unavailable,
             Next::Again,
-            "the server is busy with somebody's script; look for it with SCRIPT KILL",
+            "the server is busy with somebody's script; end it with SCRIPT KILL",
         ),
         "MASTERDOWN" => {
             (ErrorKind::Unavailable, Next::Reconnect, "the server has lost its primary")

@@ -14,9 +14,11 @@ use session_core::{
     SessionMeta,
 };
 
-use crate::client::{Call, Place, Repeat};
+use crate::call::{Call, Repeat};
+use crate::client::Place;
 use crate::error::{self, Failure};
-use crate::handler::{RedisHandler, Store, failed};
+use crate::handler::RedisHandler;
+use crate::store::{Store, failed};
 
 /// How much longer than promised an entry stays, in milliseconds: more than
 /// clocks may differ, and more than a command may be on its way.

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod address;
+mod call;
 mod client;
 #[cfg(feature = "cluster")]
 mod cluster;
@@ -19,12 +20,13 @@ mod record;
 mod scripts;
 #[cfg(feature = "sentinel")]
 mod sentinel;
+mod store;
 #[cfg(feature = "tls-rustls")]
 mod tls;
 mod write;
 
-pub use redis;
-
 pub use self::config::RedisConfig;
 pub use self::factory::RedisFactory;
 pub use self::handler::RedisHandler;
+/// The driver, so that [`RedisHandler::from_client`] and you agree on its version.
+pub use redis;

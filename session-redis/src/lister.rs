@@ -9,10 +9,12 @@ use session_core::{
     Cursor, Error, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
 };
 
-use crate::client::{Call, Place, Repeat};
+use crate::call::{Call, Repeat};
+use crate::client::Place;
 use crate::error;
-use crate::handler::{RedisHandler, Store, failed};
+use crate::handler::RedisHandler;
 use crate::record::{MAX_HEAD, Record};
+use crate::store::{Store, failed};
 
 /// Keys that the server shall look at in one step, at the least and at the most.
 const STEP: (usize, usize) = (10, 1000);

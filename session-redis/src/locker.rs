@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use redis::{Cmd, Value};
 use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker};
 
-use crate::client::{Place, Repeat};
+use crate::call::Repeat;
+use crate::client::Place;
 use crate::error;
-use crate::handler::{RedisHandler, failed};
+use crate::handler::RedisHandler;
 use crate::record::millis;
 use crate::scripts::Script;
+use crate::store::failed;
 
 /// For how long the number of a grant is remembered after its lease, in
 /// milliseconds. After that the server's clock sees to it that numbers rise.

@@ -8,13 +8,14 @@ use session_core::{
     Error, ErrorKind, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 
-use crate::client::{Answer, Call, Place, Repeat};
+use crate::call::{Answer, Call, Repeat};
+use crate::client::Place;
 use crate::error::{self, Failure, Next};
-use crate::handler::{Store, failed};
 use crate::index::Entry;
 use crate::keys::Name;
 use crate::record::{self, HEAD, Header, Record, millis};
 use crate::scripts::code;
+use crate::store::{Store, failed};
 
 /// A write on its way.
 struct Draft<'a> {
