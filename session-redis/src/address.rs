@@ -76,6 +76,11 @@ impl Location {
             invalid("a Redis URL begins like redis://host:6379/0, with two slashes")
         })?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // Only a socket's options may hold an `@`. Else the password ends there, and it shall
+        // be repeated in no error.
+        if query.contains('@') && !rest.starts_with('/') {
+            return Err(invalid("percent-encode `?` in the user and the password, as %3F"));
+        }
         let (kind, tls) = match scheme.to_ascii_lowercase().as_str() {
             "redis" | "valkey" => (Kind::Single, false),
             "rediss" | "valkeys" => (Kind::Single, true),
@@ -129,7 +134,13 @@ impl Location {
                 "db" => location.database = database(value)?,
                 "user" => location.user = Some(decode(value)?),
                 "pass" => location.password = Some(Zeroizing::new(decode(value)?)),
-                _ => return Ok(false),
+                // It may be what follows an `&` in the password.
+                _ => {
+                    return Err(invalid(
+                        "unknown option; known are db, user, pass and protocol, ours begin with \
+                         `session.`, and `&` in a password is written %26",
+                    ));
+                }
             }
             Ok(true)
         })?;
@@ -252,6 +263,14 @@ mod tests {
     }
 
     #[test]
+    fn a_question_mark_in_a_password_is_percent_encoded() {
+        let err = Location::parse("redis://ann:2024?Spring@db/0").unwrap_err();
+        assert!(err.to_string().contains("%3F"), "{err}");
+        let location = Location::parse("redis://ann:2024%3FSpring@db/0").unwrap();
+        assert_eq!(location.password.unwrap().as_str(), "2024?Spring");
+    }
+
+    #[test]
     fn several_hosts_are_sentinels_or_a_cluster() {
         let sentinels = Location::parse("redis+sentinel://a,b:1/2").unwrap();
         assert_eq!(sentinels.kind, Kind::Sentinel);
@@ -263,7 +282,8 @@ mod tests {
 
     #[test]
     fn a_socket_has_a_path() {
-        let location = Location::parse("redis+unix:///run/a%20b.sock?db=2&user=u&pass=p").unwrap();
+        let location =
+            Location::parse("redis+unix:///run/a%20b.sock?db=2&user=u&pass=p@ss").unwrap();
         assert_eq!(location.addresses, [Address::Unix("/run/a b.sock".into())]);
         assert_eq!((location.database, location.user.as_deref()), (2, Some("u")));
     }
@@ -287,6 +307,13 @@ mod tests {
             "unix://secret",
             "redis://[::1/secret",
             "redis://%ff:secret@h",
+            "redis://ann:2024?secret@db/0",
+            "redis://ann:2024?a=1&secret@db/0",
+            "redis://ann?secret:2024@db/0",
+            "redis+cluster://:a?secret@a,b",
+            "redis+sentinel://:a?secret@a,b/0",
+            "unix:///socket?pass=a&secret",
+            "unix:///socket?pass=a&secret@b",
         ] {
             let err = Location::parse(bad).unwrap_err();
             assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad}");
