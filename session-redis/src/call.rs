@@ -41,7 +41,7 @@ pub(crate) struct Call<'a> {
 #[derive(Default)]
 struct Progress {
     /// The connection on which a command waits for its answer.
-    on: Option<(Arc<Node>, Live)>,
+    on: Option<Live>,
     failure: Option<Failure>,
 }
 
@@ -58,10 +58,7 @@ impl<'a> Call<'a> {
         cmd: &Cmd,
         repeat: Repeat,
     ) -> Result<Value, Failure> {
-        let mut progress = Progress::default();
-        let attempts = self.attempts(place, cmd, None, repeat, &mut progress);
-        let done = timeout_at(self.until, attempts).await;
-        done.unwrap_or_else(|_| Err(self.late(progress))).map(|answer| answer.value)
+        self.within_time(place, cmd, None, repeat).await.map(|answer| answer.value)
     }
 
     /// The same for a command that writes: waits for replicas, if that is wanted.
@@ -71,10 +68,7 @@ impl<'a> Call<'a> {
         cmd: &Cmd,
         repeat: Repeat,
     ) -> Result<Answer, Failure> {
-        let mut progress = Progress::default();
-        let attempts = self.attempts(place, cmd, self.client.acks, repeat, &mut progress);
-        let done = timeout_at(self.until, attempts).await;
-        done.unwrap_or_else(|_| Err(self.late(progress)))
+        self.within_time(place, cmd, self.client.acks, repeat).await
     }
 
     /// Runs a script that writes, by its hash, or by its text if the server has
@@ -96,6 +90,19 @@ impl<'a> Call<'a> {
             }
             done => done,
         }
+    }
+
+    async fn within_time(
+        &self,
+        place: Place<'_>,
+        cmd: &Cmd,
+        acks: Option<Acks>,
+        repeat: Repeat,
+    ) -> Result<Answer, Failure> {
+        let mut progress = Progress::default();
+        let attempts = self.attempts(place, cmd, acks, repeat, &mut progress);
+        let done = timeout_at(self.until, attempts).await;
+        done.unwrap_or_else(|_| Err(self.late(progress)))
     }
 
     async fn attempts(
@@ -156,29 +163,29 @@ impl<'a> Call<'a> {
             None => self.client.node(place).await?,
         };
         let link = if acks.is_some() { &node.waiting } else { &node.shared };
-        let live = link.connected(&node.dialer).await?;
+        let live = &*progress.on.insert(link.connected(&node.dialer).await?);
         let mut connection = live.connection.clone();
-        progress.on = Some((Arc::clone(&node), live));
         let sent = if ask || acks.is_some() {
             let pipeline = along(cmd, ask, acks);
             let count = pipeline.len();
-            let values = connection.send_packed_commands(&pipeline, 0, count).await;
+            let values = live.hear(connection.send_packed_commands(&pipeline, 0, count)).await;
             values.and_then(|values| answers(values, ask, acks))
         } else {
-            connection.send_packed_command(cmd).await.map(Answer::sure)
+            live.hear(connection.send_packed_command(cmd)).await.map(Answer::sure)
         };
         let result = sent.and_then(|answer| match answer.value {
             Value::ServerError(err) => Err(RedisError::from(err)),
             _ => Ok(answer),
         });
-        let on = progress.on.take();
-        result.map_err(|err| {
+        let result = result.map_err(|err| {
             let failure = error::from_driver(&err);
-            if let (Some((_, live)), Next::Lost | Next::Reconnect) = (on, &failure.next) {
-                link.forget(&live);
+            if matches!(failure.next, Next::Lost | Next::Reconnect) {
+                live.leave();
             }
             failure
-        })
+        });
+        progress.on = None;
+        result
     }
 
     /// Says what has come of an operation whose time is up.
@@ -186,9 +193,8 @@ impl<'a> Call<'a> {
     /// A connection on which nobody answered in time is not used again: what is
     /// sent on a dead one would wait for the system to notice.
     fn late(&self, progress: Progress) -> Failure {
-        if let Some((node, live)) = progress.on {
-            node.shared.forget(&live);
-            node.waiting.forget(&live);
+        if let Some(live) = progress.on {
+            live.leave();
             self.client.lost_track();
             return Failure::new(
                 ErrorKind::Timeout,

@@ -198,7 +198,8 @@ async fn ask(address: &Address, node: &Node) -> Result<Vec<Range>, Failure> {
     let mut cmd = redis::cmd("CLUSTER");
     cmd.arg("SLOTS");
     let live = node.connected().await?;
-    let sent = live.connection.clone().send_packed_command(&cmd).await;
+    let mut connection = live.connection.clone();
+    let sent = live.hear(connection.send_packed_command(&cmd)).await;
     let answer = sent.and_then(|value| match value {
         Value::ServerError(err) => Err(RedisError::from(err)),
         value => Ok(value),

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
 use session_core::{ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,10 +41,19 @@ pub(crate) enum Target {
     Client(redis::Client),
 }
 
+/// After so long without a word the system asks whether the other end is still there, and
+/// for so long it sends in vain, before it takes a connection for dead. An idle connection
+/// that a firewall has forgotten is noticed by that, before a call has to.
+const SILENT: Duration = Duration::from_secs(15);
+/// The pause before it asks again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// What is the same for all servers: login and trust.
 #[derive(Clone)]
 pub(crate) struct Greeting {
     login: RedisConnectionInfo,
+    /// For how long callers may wait in vain until a connection is left.
+    patience: Duration,
     #[cfg(feature = "tls-rustls")]
     tls: Option<Tls>,
 }
@@ -53,10 +64,9 @@ impl Greeting {
         let user = location.user.as_deref();
         let password = location.password.as_ref().map(|password| password.as_str());
         let login = login(user, password, location.resp3).set_db(location.database);
-        #[cfg(not(feature = "tls-rustls"))]
-        let _ = config;
         Ok(Self {
             login,
+            patience: config.timeout / 4,
             #[cfg(feature = "tls-rustls")]
             tls: Tls::for_location(location, config)?,
         })
@@ -78,7 +88,7 @@ impl Greeting {
             }
             Address::Tcp { host, port, tls } => {
                 let stream = TcpStream::connect((&**host, *port)).await.map_err(refused)?;
-                stream.set_nodelay(true).map_err(refused)?;
+                stream.set_nodelay(true).and_then(|()| watch(&stream)).map_err(refused)?;
                 match tls {
                     false => self.greet(stream).await,
                     true => self.connect_tls(host, stream).await,
@@ -115,7 +125,7 @@ impl Greeting {
             let _ends = ends;
             driver.await;
         });
-        Ok(Live::new(connection, gone))
+        Ok(Live::new(connection, gone, self.patience))
     }
 }
 
@@ -129,7 +139,7 @@ impl Dialer {
             Target::Client(client) => {
                 let made = client.get_multiplexed_async_connection_with_config(&settings()).await;
                 let connection = made.map_err(|err| error::at_greeting(&err))?;
-                Ok(Live::new(connection, Arc::default()))
+                Ok(Live::new(connection, Arc::default(), self.greeting.patience))
             }
         }
     }
@@ -146,6 +156,16 @@ impl Drop for Ends {
 
 fn settings() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+/// Has the system look after a connection.
+fn watch(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(AGAIN);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(SILENT))?;
+    Ok(())
 }
 
 fn login(user: Option<&str>, password: Option<&str>, resp3: bool) -> RedisConnectionInfo {
@@ -184,5 +204,22 @@ impl fmt::Debug for Dialer {
             Target::Client(_) => out.field("client", &".."),
         };
         out.finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_looks_after_a_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        watch(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENT);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(SILENT));
     }
 }

@@ -73,8 +73,9 @@ impl RedisHandler {
         Ok(handler)
     }
 
-    /// Uses the client that an application has already, with its login and its
-    /// certificates. What `config` says about the server must be left out.
+    /// Uses the client that an application has already, with its login, its
+    /// certificates and its settings of sockets, such as keepalive. What `config` says
+    /// about the server must be left out.
     ///
     /// # Errors
     ///

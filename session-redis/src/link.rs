@@ -1,12 +1,11 @@
 //! A connection that all calls share, made anew when it is lost.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::dial::Dialer;
@@ -21,7 +20,7 @@ pub(crate) struct Link {
     live: RwLock<Option<Live>>,
     /// Held while connecting, so that one caller does it for all. Remembers
     /// what the last attempt failed of.
-    turn: Mutex<Option<(Instant, Failure)>>,
+    turn: tokio::sync::Mutex<Option<(Instant, Failure)>>,
 }
 
 /// A connection, and whether it has ended.
@@ -29,11 +28,55 @@ pub(crate) struct Link {
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
     gone: Arc<AtomicBool>,
+    silence: Arc<Silence>,
+}
+
+/// For how long those who gave up waiting were told nothing, since anybody was.
+struct Silence {
+    answers: AtomicU64,
+    waited: Mutex<Waited>,
+    /// A connection that was silent for this long is left.
+    patience: Duration,
+}
+
+#[derive(Default)]
+struct Waited {
+    /// How many answers had come by then.
+    answers: u64,
+    until: Option<Instant>,
+    total: Duration,
 }
 
 impl Live {
-    pub(crate) fn new(connection: MultiplexedConnection, gone: Arc<AtomicBool>) -> Self {
-        Self { connection, gone }
+    pub(crate) fn new(
+        connection: MultiplexedConnection,
+        gone: Arc<AtomicBool>,
+        patience: Duration,
+    ) -> Self {
+        Self { connection, gone, silence: Arc::new(Silence::new(patience)) }
+    }
+
+    /// Waits for an answer that comes over this connection.
+    ///
+    /// Whoever gives up first drops this, and nobody may be left to notice that the other
+    /// end is gone without a word. So the time counts that was waited in vain, of one caller
+    /// or of several; those who wait at the same time count once.
+    pub(crate) async fn hear<T>(&self, answer: impl Future<Output = T>) -> T {
+        let wait = Wait {
+            live: self,
+            since: Instant::now(),
+            answers: self.silence.answers.load(Ordering::Relaxed),
+        };
+        let answer = answer.await;
+        self.silence.answers.fetch_add(1, Ordering::Relaxed);
+        drop(wait);
+        answer
+    }
+
+    /// Lets go of a connection that is no good. Calls that wait on it still get
+    /// their answers, if there are any.
+    pub(crate) fn leave(&self) {
+        self.gone.store(true, Ordering::Release);
     }
 
     /// Returns the mark of an end. Who sets it ends the connection for calls to come.
@@ -43,9 +86,45 @@ impl Live {
     }
 }
 
+/// Somebody waits for an answer.
+struct Wait<'a> {
+    live: &'a Live,
+    since: Instant,
+    answers: u64,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let silence = &self.live.silence;
+        if silence.answers.load(Ordering::Relaxed) == self.answers
+            && silence.lasts(self.since, Instant::now(), self.answers)
+        {
+            self.live.leave();
+        }
+    }
+}
+
+impl Silence {
+    fn new(patience: Duration) -> Self {
+        Self { answers: AtomicU64::new(0), waited: Mutex::default(), patience }
+    }
+
+    /// Adds a wait after so many answers. Returns whether it is enough.
+    fn lasts(&self, since: Instant, now: Instant, answers: u64) -> bool {
+        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        if waited.answers != answers {
+            *waited = Waited { answers, ..Waited::default() };
+        }
+        let since = waited.until.map_or(since, |until| until.max(since));
+        waited.total += now.saturating_duration_since(since);
+        waited.until = Some(now);
+        waited.total >= self.patience
+    }
+}
+
 impl Link {
     pub(crate) const fn new() -> Self {
-        Self { live: RwLock::new(None), turn: Mutex::const_new(None) }
+        Self { live: RwLock::new(None), turn: tokio::sync::Mutex::const_new(None) }
     }
 
     /// Returns the connection, or makes one.
@@ -65,6 +144,8 @@ impl Link {
         {
             return Err(failure.clone());
         }
+        // The one that was left need not be kept open until there is another.
+        self.close();
         // In a box, as this is rare: each call's future would be as large as connecting needs.
         match Box::pin(dialer.dial()).await {
             Ok(live) => {
@@ -76,15 +157,6 @@ impl Link {
                 *last = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
-        }
-    }
-
-    /// Lets go of a connection that is no good. Calls that wait on it still get
-    /// their answers, if there are any.
-    pub(crate) fn forget(&self, bad: &Live) {
-        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        if live.as_ref().is_some_and(|live| Arc::ptr_eq(&live.gone, &bad.gone)) {
-            *live = None;
         }
     }
 
@@ -106,5 +178,27 @@ impl Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("connected", &self.current().is_some()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_waited_in_vain_counts_once_and_until_somebody_is_answered() {
+        let begin = Instant::now();
+        let at = |millis| begin + Duration::from_millis(millis);
+        let silence = Silence::new(Duration::from_millis(100));
+        assert!(!silence.lasts(at(0), at(40), 7));
+        // Together with the first, and then alone for 20 more.
+        assert!(!silence.lasts(at(10), at(60), 7));
+        assert!(!silence.lasts(at(10), at(60), 7));
+        // Later, for 39 and one more.
+        assert!(!silence.lasts(at(1000), at(1039), 7));
+        assert!(silence.lasts(at(2000), at(2001), 7));
+        // After an answer all begins anew.
+        assert!(!silence.lasts(at(3000), at(3099), 8));
+        assert!(silence.lasts(at(3000), at(3100), 8));
     }
 }

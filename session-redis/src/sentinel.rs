@@ -123,7 +123,8 @@ impl Sentinels {
 
 /// Sends a command that only asks, to a connection that is new.
 async fn ask(live: &Live, cmd: &Cmd) -> Result<Value, Failure> {
-    let sent = live.connection.clone().send_packed_command(cmd).await;
+    let mut connection = live.connection.clone();
+    let sent = live.hear(connection.send_packed_command(cmd)).await;
     let answer = sent.and_then(|value| match value {
         Value::ServerError(err) => Err(RedisError::from(err)),
         value => Ok(value),

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use session_core::{ErrorKind, Result, SessionHandler, SessionKey, Version};
+use session_core::{
+    CookieAction, ErrorKind, Policy, Result, SessionHandler, SessionKey, SessionManager, Version,
+};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::Redis;
@@ -219,4 +221,60 @@ async fn a_half_open_connection_is_left() {
     assert_eq!(err.kind(), ErrorKind::Timeout, "{err}");
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
     assert_eq!(proxy.accepted(), 2);
+}
+
+/// Whoever calls through session-core gives up when its deadline is over, which may be
+/// before the engine would: the connection is left all the same.
+#[tokio::test]
+async fn a_half_open_connection_is_left_when_the_deadline_of_the_policy_comes_first() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let config = RedisConfig::new(proxy.url(&redis.url()));
+    let handler = RedisHandler::new(config.with_timeout(Duration::from_secs(4))).unwrap();
+    let mut policy = Policy::default();
+    policy.deadline = Duration::from_secs(2);
+    let manager = SessionManager::builder(handler).policy(policy).build().unwrap();
+    let session = manager.create();
+    session.set("n", 7).unwrap();
+    session.save().await.unwrap();
+    let CookieAction::Set { id, .. } = session.cookie() else { panic!() };
+    proxy.set_on(0, Direction::Request, Fault::Swallow);
+    assert_eq!(manager.load(&id).await.unwrap_err().kind(), ErrorKind::Timeout);
+    let session = manager.load(&id).await.unwrap();
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(7));
+}
+
+/// None of them waits for long, but all of them together do, and nobody is answered.
+#[tokio::test]
+async fn a_half_open_connection_is_left_by_callers_of_little_patience() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let handler = handler(&proxy.url(&redis.url()));
+    let key = create(&handler, "session").await;
+    proxy.set_on(0, Direction::Request, Fault::Swallow);
+    let mut given_up = 0;
+    while tokio::time::timeout(Duration::from_millis(100), handler.read(&key)).await.is_err() {
+        given_up += 1;
+        assert!(given_up < 100, "a dead connection is used again and again");
+    }
+    assert!(given_up > 1, "nobody had to give up");
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+}
+
+/// A caller who has just asked and goes away says nothing about the connection.
+#[tokio::test]
+async fn callers_who_go_at_once_cost_no_connection() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let config = RedisConfig::new(proxy.url(&redis.url()));
+    let handler = RedisHandler::new(config.with_timeout(Duration::from_secs(600))).unwrap();
+    let key = create(&handler, "session").await;
+    proxy.set(Direction::Reply, Fault::Stall);
+    for _ in 0..50 {
+        let gone = tokio::time::timeout(Duration::from_millis(2), handler.read(&key)).await;
+        assert!(gone.is_err(), "nobody was to be answered");
+    }
+    proxy.heal();
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
+    assert_eq!(proxy.accepted(), 1);
 }
