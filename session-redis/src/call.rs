@@ -37,12 +37,15 @@ pub(crate) struct Call<'a> {
     until: Instant,
 }
 
-/// How far the attempts have come, for when time is up.
+/// How far the attempts have come.
 #[derive(Default)]
 struct Progress {
     /// The connection on which a command waits for its answer.
     on: Option<Live>,
+    /// What the last attempt failed of.
     failure: Option<Failure>,
+    /// Whether an earlier attempt may have been executed, whatever became of the last.
+    in_doubt: bool,
 }
 
 impl<'a> Call<'a> {
@@ -83,10 +86,11 @@ impl<'a> Call<'a> {
         let mut cmd = script.by_hash();
         fill(&mut cmd);
         match self.tell(place, &cmd, repeat).await {
-            Err(failure) if failure.next == Next::SendScript => {
+            Err(forgotten) if forgotten.next == Next::SendScript => {
                 let mut cmd = script.by_text();
                 fill(&mut cmd);
-                self.tell(place, &cmd, repeat).await
+                let done = self.tell(place, &cmd, repeat).await;
+                done.map_err(|failure| failure.doubted(forgotten.in_doubt))
             }
             done => done,
         }
@@ -102,7 +106,9 @@ impl<'a> Call<'a> {
         let mut progress = Progress::default();
         let attempts = self.attempts(place, cmd, acks, repeat, &mut progress);
         let done = timeout_at(self.until, attempts).await;
+        let in_doubt = progress.in_doubt;
         done.unwrap_or_else(|_| Err(self.late(progress)))
+            .map_err(|failure| failure.doubted(in_doubt))
     }
 
     async fn attempts(
@@ -121,6 +127,7 @@ impl<'a> Call<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            progress.in_doubt |= failure.next == Next::Lost;
             match &failure.next {
                 Next::GiveUp | Next::SendScript | Next::Syntax => return Err(failure),
                 Next::Lost if repeat == Repeat::Never => return Err(failure),

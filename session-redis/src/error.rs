@@ -23,6 +23,8 @@ pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
     pub(crate) message: Cow<'static, str>,
     pub(crate) next: Next,
+    /// Whether an earlier attempt at the same may have been executed.
+    pub(crate) in_doubt: bool,
     source: Option<Arc<io::Error>>,
 }
 
@@ -49,7 +51,7 @@ pub(crate) enum Next {
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, next: Next, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), next, source: None }
+        Self { kind, message: message.into(), next, in_doubt: false, source: None }
     }
 
     /// The store cannot be reached, and nothing was sent.
@@ -58,9 +60,15 @@ impl Failure {
         Self { source: Some(Arc::new(source)), ..failure }
     }
 
+    /// Takes note that an earlier attempt may have been executed, if so.
+    pub(crate) fn doubted(mut self, in_doubt: bool) -> Self {
+        self.in_doubt |= in_doubt;
+        self
+    }
+
     pub(crate) fn into_error(self, op: Operation) -> Error {
         let changes = !matches!(op, Operation::Read | Operation::List | Operation::Open);
-        let indeterminate = changes && self.next == Next::Lost;
+        let indeterminate = changes && (self.in_doubt || self.next == Next::Lost);
         let err = new(self.kind, op, self.message).with_indeterminate(indeterminate);
         match self.source {
             Some(source) => err.with_source(source),

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use session_core::{
-    CookieAction, ErrorKind, Policy, Result, SessionHandler, SessionKey, SessionManager, Version,
+    CookieAction, ErrorKind, Owner, Policy, Result, SessionHandler, SessionKey, SessionManager,
+    Version,
 };
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
@@ -277,4 +278,45 @@ async fn callers_who_go_at_once_cost_no_connection() {
     proxy.heal();
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
     assert_eq!(proxy.accepted(), 1);
+}
+
+/// The server did it, its answer was lost, and then nobody was there to be asked: nobody
+/// may say that nothing happened.
+#[tokio::test]
+async fn what_may_have_happened_stays_so_when_the_next_attempt_is_refused() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let config = RedisConfig::new(proxy.url(&redis.url())).with_timeout(TIMEOUT);
+    let (handler, clean) = (RedisHandler::new(config).unwrap(), handler(&redis.url()));
+    let ann = Owner::new("ann").unwrap();
+    let key = fresh_key();
+    write(&clean, &key, "session", &creating().with_owner(ann.clone())).await.unwrap();
+    let token = clean.locker().unwrap().try_lock(&key, LONG).await.unwrap().unwrap();
+    // So that the server knows the scripts.
+    clean.touch(&key, LONG).await.unwrap();
+    clean.destroy(&fresh_key(), None).await.unwrap();
+    let other = clean.locker().unwrap().try_lock(&fresh_key(), LONG).await.unwrap().unwrap();
+    clean.locker().unwrap().unlock(&fresh_key(), other).await.unwrap();
+    for what in ["read", "touch", "unlock", "revoke", "destroy"] {
+        untroubled(what, async || handler.read(&key).await).await;
+        proxy.refuse().await;
+        // A revocation looks at the index before it ends anything.
+        let hit = proxy.next_with(
+            Direction::Request,
+            if what == "read" { b"GET" } else { b"EVALSHA" },
+            Fault::CutReply,
+        );
+        let result = match what {
+            "read" => handler.read(&key).await.map(drop),
+            "touch" => handler.touch(&key, 2 * LONG).await.map(drop),
+            "unlock" => handler.locker().unwrap().unlock(&key, token).await.map(drop),
+            "revoke" => handler.index().unwrap().revoke(&ann, None).await.map(drop),
+            _ => handler.destroy(&key, None).await.map(drop),
+        };
+        hit.wait().await;
+        proxy.accept().await.unwrap();
+        let err = result.unwrap_err();
+        assert_eq!(err.is_indeterminate(), what != "read", "{what}: {err}");
+    }
+    assert_eq!(payload(&clean, &key).await, None);
 }

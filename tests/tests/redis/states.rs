@@ -17,6 +17,12 @@ use crate::here::*;
 /// busy the machine is.
 const TIMEOUT: Duration = Duration::from_secs(12);
 
+/// What a server says that has no such key.
+const ABSENT: &str = "absent";
+
+/// What a server says that ends the connection.
+const NOTHING: &str = "nothing";
+
 /// A server that answers every command with the same words, for so long, and
 /// then that there is no such key. May take its time, and hears one command at
 /// a time on a connection.
@@ -31,19 +37,28 @@ impl Parrot {
     }
 
     async fn slow(words: &'static str, times: u64, delay: Duration) -> Self {
+        Self::saying(delay, move |number| if number < times { words } else { ABSENT }).await
+    }
+
+    /// Says what it is told to say to each command. To [`NOTHING`] it ends the connection.
+    async fn saying(
+        delay: Duration,
+        words: impl Fn(u64) -> &'static str + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&heard);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let heard = Arc::clone(&count);
+                let (heard, words) = (Arc::clone(&count), words.clone());
                 tokio::spawn(async move {
                     let mut buffer = [0; 4096];
                     while let Ok(1..) = stream.read(&mut buffer).await {
-                        let answer = match heard.fetch_add(1, Ordering::SeqCst) {
-                            number if number < times => format!("-{words}\r\n"),
-                            _ => "$-1\r\n".to_owned(),
+                        let answer = match words(heard.fetch_add(1, Ordering::SeqCst)) {
+                            NOTHING => break,
+                            ABSENT => "$-1\r\n".to_owned(),
+                            words => format!("-{words}\r\n"),
                         };
                         tokio::time::sleep(delay).await;
                         if stream.write_all(answer.as_bytes()).await.is_err() {
@@ -152,4 +167,21 @@ async fn what_speaks_another_language_is_an_outage_and_nothing_of_it_is_shown() 
     assert!(!format!("{err} {err:?}").contains("secret"), "{err:?}");
     let err = write(&handler, &fresh_key(), "s", &replacing()).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
+}
+
+/// The first attempt may have been executed; what the server says to those that follow
+/// does not undo it.
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_says_that_it_may_have_happened() {
+    let oom = "OOM command not allowed when used memory > 'maxmemory'.";
+    let forgot = "NOSCRIPT No matching script.";
+    for said in [[NOTHING, oom, oom], [NOTHING, forgot, oom], [NOTHING, NOTHING, oom]] {
+        let parrot = Parrot::saying(Duration::ZERO, move |number| {
+            said.get(number as usize).copied().unwrap_or(oom)
+        })
+        .await;
+        let err = parrot.handler().destroy(&fresh_key(), None).await.unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::StorageFull, "{said:?}: {err}");
+        assert!(err.is_indeterminate(), "{said:?}: {err}");
+    }
 }
