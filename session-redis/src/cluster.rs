@@ -304,6 +304,7 @@ impl fmt::Debug for Cluster {
 #[cfg(test)]
 mod tests {
     use session_core::SessionKey;
+    use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::keys::Keys;
@@ -330,6 +331,26 @@ mod tests {
         let (one, two) = (SessionKey::from_bytes([1; 32]), SessionKey::from_bytes([2; 32]));
         assert_eq!(key_slot(&keys.session(&one)), key_slot(&keys.session(&two)));
         assert_eq!(key_slot(&keys.session(&one)), key_slot(&keys.owner(b"ann")));
+    }
+
+    /// Keys are digests in hexadecimal digits: none holds a brace, and the slots that they
+    /// come to are as even as chance is, by the chi-square of 128 groups of slots.
+    #[test]
+    fn sessions_spread_evenly_over_the_slots() {
+        const GROUPS: usize = 128;
+        const EACH: u32 = 100;
+        let keys = Keys::new("session:").unwrap();
+        let mut found = [0_u32; GROUPS];
+        for number in 0..EACH * GROUPS as u32 {
+            let key = SessionKey::from_bytes(Sha256::digest(number.to_le_bytes()).into());
+            let name = keys.session(&key);
+            assert!(!name.parts().concat().iter().any(|byte| b"{}".contains(byte)));
+            found[usize::from(key_slot(&name)) * GROUPS / SLOTS] += 1;
+        }
+        let square = |count: u32| f64::from(count.abs_diff(EACH)).powi(2) / f64::from(EACH);
+        let chi_square: f64 = found.into_iter().map(square).sum();
+        // Of 127 degrees of freedom one in a million is above 215.
+        assert!((60.0..215.0).contains(&chi_square), "{chi_square}: {found:?}");
     }
 
     #[test]
