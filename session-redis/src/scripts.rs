@@ -1,6 +1,10 @@
 //! What the server does in one step. Scripts name only keys that they are given,
 //! all of one slot, and fail before their first write or not at all.
 //!
+//! `WAIT` speaks for what its own connection has written. Where a script finds done what
+//! somebody else, or a connection that was lost, has done, it writes what changes nothing,
+//! so that replicas which confirm that have confirmed the other, too.
+//!
 //! Positions in a header count from 1 in Lua, and from 0 in `GETRANGE`; see
 //! [`record`](crate::record) for what stands where.
 
@@ -77,7 +81,8 @@ pub(crate) mod code {
 ///
 /// Answers `DONE`, or the owner and the entry that the record had before.
 ///
-/// A record that already has the new version is this very write, sent again.
+/// A record that already has the new version is this very write, sent again. Its first
+/// byte is written once more for the sake of `WAIT`.
 const WRITE: &str = r"
 if KEYS[2] then
     local grant = redis.call('GET', KEYS[2])
@@ -87,7 +92,10 @@ local head = redis.call('GETRANGE', KEYS[1], 0, 71)
 local expected, life = ARGV[1], tonumber(ARGV[2])
 local ours = #head == 72 and string.sub(head, 1, 4) == 'SES\1'
 local version = string.sub(head, 9, 16)
-if ours and version == string.sub(ARGV[3], 9, 16) then return 1 end
+if ours and version == string.sub(ARGV[3], 9, 16) then
+    redis.call('SETRANGE', KEYS[1], 0, 'S')
+    return 1
+end
 if expected == 'none' then
     if head ~= '' then return 4 end
     if life > 0 then redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) end
@@ -164,12 +172,21 @@ return 1
 /// Removes a record.
 ///
 /// Keys: the session. Arguments: the version it must have or nothing, the owner
-/// that it must be indexed under or nothing.
+/// that it must be indexed under or nothing, 1 if replicas must confirm.
+///
+/// If they must, a record that is gone is made and removed at once, and one that is
+/// another's gets its first byte again, for the sake of `WAIT`.
 ///
 /// Answers `DONE`, or the owner and the entry that the record had.
 const DESTROY: &str = r"
 local head = redis.call('GETRANGE', KEYS[1], 0, 71)
-if head == '' then return 0 end
+if head == '' then
+    if ARGV[3] == '1' then
+        redis.call('SET', KEYS[1], '')
+        redis.call('DEL', KEYS[1])
+    end
+    return 0
+end
 local ours = #head == 72 and string.sub(head, 1, 4) == 'SES\1'
 if ARGV[1] ~= '' then
     if not ours then return 5 end
@@ -179,7 +196,10 @@ local entry, owner = string.sub(head, 33, 40), ''
 if ours and entry ~= '\0\0\0\0\0\0\0\0' then
     owner = redis.call('GETRANGE', KEYS[1], 72, 71 + string.byte(head, 6))
 end
-if ARGV[2] ~= '' and owner ~= ARGV[2] then return 0 end
+if ARGV[2] ~= '' and owner ~= ARGV[2] then
+    if ARGV[3] == '1' then redis.call('SETRANGE', KEYS[1], 0, string.sub(head, 1, 1)) end
+    return 0
+end
 redis.call('DEL', KEYS[1])
 if owner ~= '' then return {owner, entry} end
 return 1

@@ -132,7 +132,7 @@ impl Store {
         cmd.arg("IFEQ").arg(&old[..]).arg("PX").arg(draft.header.lifetime);
         match call.tell(draft.place(), &cmd, Repeat::Never).await {
             Ok(Answer { value: Value::Okay, unconfirmed }) => {
-                if !left_owner.is_empty() {
+                if !left_owner.is_empty() && unconfirmed.is_none() {
                     self.leave(call, draft.key, &Entry { owner: left_owner, score: was }).await;
                 }
                 Ok(done(unconfirmed))
@@ -160,7 +160,7 @@ impl Store {
                 Value::Int(reply) => return Err(refusal(call.op, reply)),
                 Value::Array(reply) => {
                     let entry = Entry::from_reply(reply).map_err(failed(call))?;
-                    if entry.owner != draft.owner {
+                    if entry.owner != draft.owner && answer.unconfirmed.is_none() {
                         self.leave(call, draft.key, &entry).await;
                     }
                     return Ok(done(answer.unconfirmed));
@@ -242,11 +242,10 @@ impl Store {
                 .await
                 .map_err(failed(call))?;
             match answer.value {
-                Value::Int(code::ABSENT) => return Ok(false),
-                Value::Int(code::DONE) => {
+                Value::Int(reply @ (code::ABSENT | code::DONE)) => {
                     return match answer.unconfirmed {
                         Some(failure) => Err(failure.into_error(call.op)),
-                        None => Ok(true),
+                        None => Ok(reply == code::DONE),
                     };
                 }
                 Value::Int(reply) => return Err(refusal(call.op, reply)),
@@ -275,6 +274,9 @@ impl Store {
     }
 
     /// Removes a record that has this version and this owner; nothing stands for any.
+    ///
+    /// As long as no replica has confirmed it, the owner's entry stays: a failover may
+    /// bring the record back, and whoever ends all sessions of the owner must find it.
     pub(crate) async fn remove(
         &self,
         call: Call<'_>,
@@ -289,23 +291,24 @@ impl Store {
         let answer = call
             .run(Place::Key(&name), &self.scripts.destroy, repeat, |cmd| {
                 cmd.arg(1).arg(&name).arg(version).arg(owner);
+                cmd.arg(if self.client.acks.is_some() { 1 } else { 0 });
             })
             .await
             .map_err(failed(call))?;
-        match answer.value {
-            Value::Int(code::ABSENT) => return Ok(false),
-            Value::Int(code::DONE) => {}
+        let (removed, entry) = match answer.value {
+            Value::Int(code::ABSENT) => (false, None),
+            Value::Int(code::DONE) => (true, None),
             Value::Int(reply) => return Err(refusal(call.op, reply)),
-            Value::Array(reply) => {
-                let entry = Entry::from_reply(reply).map_err(failed(call))?;
-                self.leave(call, key, &entry).await;
-            }
+            Value::Array(reply) => (true, Some(Entry::from_reply(reply).map_err(failed(call))?)),
             _ => return Err(error::unexpected().into_error(call.op)),
+        };
+        if let Some(failure) = answer.unconfirmed {
+            return Err(failure.into_error(call.op));
         }
-        match answer.unconfirmed {
-            Some(failure) => Err(failure.into_error(call.op)),
-            None => Ok(true),
+        if let Some(entry) = entry {
+            self.leave(call, key, &entry).await;
         }
+        Ok(removed)
     }
 }
 
