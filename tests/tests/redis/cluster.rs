@@ -6,17 +6,35 @@ use std::time::{Duration, Instant};
 
 use session_core::{CookieAction, ErrorKind, PageRequest, SessionHandler, SessionManager};
 use session_redis::{RedisConfig, RedisHandler};
-use session_tests::servers::{Redis, RedisCluster};
+use session_tests::servers::{Redis, RedisCluster, RedisClusterBuilder};
 
 use crate::here::*;
 
-/// Every operation on a session of a slot that is being moved: some keys are
-/// still here, some are there already, and then the slot has moved.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_served_while_their_slot_moves() {
-    let cluster = RedisCluster::redis().start().await.unwrap();
+    served_while_their_slot_moves(RedisCluster::redis(), |config| config).await;
+}
+
+/// Here the server compares and writes in one command, and what asks a redirection for it
+/// asks for replicas in the same breath.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_served_and_confirmed_while_their_slot_moves() {
+    served_while_their_slot_moves(RedisCluster::valkey(), |config| {
+        let patience = Duration::from_secs(10);
+        config.with_replica_acks(1, patience).with_timeout(2 * patience)
+    })
+    .await;
+}
+
+/// Every operation on a session of a slot that is being moved: some keys are
+/// still here, some are there already, and then the slot has moved.
+async fn served_while_their_slot_moves(
+    builder: RedisClusterBuilder,
+    adapt: impl FnOnce(RedisConfig) -> RedisConfig,
+) {
+    let cluster = builder.start().await.unwrap();
     let config = RedisConfig::new(cluster.url()).with_prefix("{moving}:");
-    let handler = RedisHandler::new(config).unwrap();
+    let handler = RedisHandler::new(adapt(config)).unwrap();
     let slot = cluster.slot("{moving}").await.unwrap();
     let from = cluster.primary_of(slot).await.unwrap();
     let over = Arc::new(AtomicBool::new(false));

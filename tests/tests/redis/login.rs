@@ -8,7 +8,7 @@ use redis::from_redis_value_ref;
 use session_core::testkit;
 use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
-use session_tests::servers::{PASSWORD, Redis};
+use session_tests::servers::{PASSWORD, Redis, RedisCluster, RedisSentinel};
 
 use crate::here::*;
 
@@ -23,22 +23,81 @@ fn the_readme_lists_these_rights() {
     assert!(words(readme).contains(&words(RIGHTS)));
 }
 
+/// What it says that a Cluster, the servers behind Sentinel and the Sentinels add.
+const CLUSTER_RIGHTS: &str = "+asking +cluster|slots";
+const SENTINEL_RIGHTS: &str = "+role";
+const ASKING_RIGHTS: &str = "+sentinel|get-master-addr-by-name";
+
+#[test]
+fn the_readme_lists_what_cluster_and_sentinel_add() {
+    let readme = include_str!("../../../session-redis/README.md");
+    for rights in [CLUSTER_RIGHTS, SENTINEL_RIGHTS, ASKING_RIGHTS] {
+        assert!(readme.contains(&format!("`{rights}`")), "{rights}");
+    }
+}
+
 /// The whole contract, by a user who may do nothing else.
 #[test]
 fn the_least_rights_are_enough() {
     for builder in [Redis::redis(), Redis::valkey()] {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let redis = runtime.block_on(builder.user("app", RIGHTS).start()).unwrap();
-        let url = redis.url_of("app");
-        let databases = AtomicU32::new(0);
-        let failures = testkit::failures(testkit::cases(), || async {
-            let number = databases.fetch_add(1, Ordering::Relaxed);
-            let config = RedisConfig::new(&url).with_prefix(format!("session:{number}:"));
-            RedisHandler::connect(config).await.unwrap()
-        });
-        assert_eq!(failures, [""; 0]);
+        conforms(&RedisConfig::new(redis.url_of("app")));
+        runtime.block_on(nothing_was_denied(&[redis]));
+    }
+}
+
+/// The same in a Cluster of Valkey, where each write is confirmed.
+#[test]
+fn the_least_rights_are_enough_in_a_cluster() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let builder = RedisCluster::valkey().user("app", &format!("{RIGHTS} {CLUSTER_RIGHTS}"));
+    let cluster = runtime.block_on(builder.start()).unwrap();
+    conforms(&confirmed(RedisConfig::new(cluster.url_of("app"))));
+    runtime.block_on(nothing_was_denied(cluster.nodes()));
+}
+
+/// The same behind Sentinels that have users of their own.
+#[test]
+fn the_least_rights_are_enough_behind_sentinel() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let builder = RedisSentinel::valkey().user("app", &format!("{RIGHTS} {SENTINEL_RIGHTS}"));
+    let servers = runtime.block_on(builder.start()).unwrap();
+    runtime.block_on(async {
+        for sentinel in servers.sentinels() {
+            let user = ["ACL", "SETUSER", "asking", "on", &format!(">{PASSWORD}"), "-@all"];
+            let user = [&user[..], &[ASKING_RIGHTS]].concat();
+            let _: () = sentinel.query(&user).await.unwrap();
+        }
+    });
+    let mut config = confirmed(RedisConfig::new(servers.url_of("app")).with_master("mymaster"));
+    config.sentinel_user = Some("asking".into());
+    config.sentinel_auth = Some(PASSWORD.into());
+    conforms(&config);
+    runtime.block_on(nothing_was_denied(servers.nodes()));
+    runtime.block_on(nothing_was_denied(servers.sentinels()));
+}
+
+/// Has a replica confirm, and waits for it as long as a busy machine may need.
+fn confirmed(config: RedisConfig) -> RedisConfig {
+    let patience = Duration::from_secs(10);
+    config.with_replica_acks(1, patience).with_timeout(2 * patience)
+}
+
+fn conforms(config: &RedisConfig) {
+    let parts = AtomicU32::new(0);
+    let failures = testkit::failures(testkit::cases(), || async {
+        let number = parts.fetch_add(1, Ordering::Relaxed);
+        let config = config.clone().with_prefix(format!("session:{number}:"));
+        RedisHandler::connect(config).await.unwrap()
+    });
+    assert_eq!(failures, [""; 0]);
+}
+
+async fn nothing_was_denied(servers: &[Redis]) {
+    for server in servers {
         let denied: Vec<HashMap<String, redis::Value>> =
-            runtime.block_on(redis.query(&["ACL", "LOG"])).unwrap();
+            server.query(&["ACL", "LOG"]).await.unwrap();
         // Who may not ask how the server evicts is not warned of it.
         let denied: Vec<String> =
             denied.iter().map(|entry| from_redis_value_ref(&entry["object"]).unwrap()).collect();

@@ -1,15 +1,15 @@
-//! A Redis Cluster.
+//! A Cluster of Redis or Valkey.
 
 use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
 use crate::servers::wait::until;
-use crate::servers::{Clock, Result};
+use crate::servers::{Clock, PASSWORD, Result};
 
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
 
-/// A Redis Cluster of three primaries, each with a replica, that belongs to one test.
+/// A Redis or Valkey Cluster of three primaries, each with a replica, that belongs to one test.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
@@ -26,7 +26,7 @@ impl RedisClusterBuilder {
         Self(self.0.config(line))
     }
 
-    /// Adds a user with [`PASSWORD`](crate::servers::PASSWORD) and the rules to
+    /// Adds a user with [`PASSWORD`] and the rules to
     /// every node.
     pub fn user(self, name: &str, rules: &str) -> Self {
         Self(self.0.user(name, rules))
@@ -54,7 +54,16 @@ impl RedisClusterBuilder {
 impl RedisCluster {
     /// Returns a cluster of Redis nodes that is not started yet.
     pub fn redis() -> RedisClusterBuilder {
-        RedisClusterBuilder(Redis::redis().config("cluster-node-timeout 2000"))
+        Self::of(Redis::redis())
+    }
+
+    /// Returns a cluster of Valkey nodes that is not started yet.
+    pub fn valkey() -> RedisClusterBuilder {
+        Self::of(Redis::valkey())
+    }
+
+    fn of(node: RedisBuilder) -> RedisClusterBuilder {
+        RedisClusterBuilder(node.config("cluster-node-timeout 2000"))
     }
 
     async fn join(&self) -> Result<()> {
@@ -125,6 +134,12 @@ impl RedisCluster {
 
     fn running(&self) -> impl Iterator<Item = &Redis> {
         self.nodes.iter().filter(|node| node.process().id().is_some())
+    }
+
+    /// Returns the URI for a user with [`PASSWORD`].
+    #[must_use]
+    pub fn url_of(&self, user: &str) -> String {
+        self.url().replace("://", &format!("://{user}:{PASSWORD}@"))
     }
 
     /// Returns the URI, which names three of the nodes.

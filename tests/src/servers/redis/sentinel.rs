@@ -1,15 +1,15 @@
-//! A Redis with replicas, behind Sentinels.
+//! A Redis or Valkey with replicas, behind Sentinels.
 
 use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
 use crate::servers::wait::until;
-use crate::servers::{Clock, Result};
+use crate::servers::{Clock, PASSWORD, Result};
 
 /// What the Sentinels call the primary.
 const NAME: &str = "mymaster";
 
-/// A Redis with two replicas, behind three Sentinels, that belongs to one test.
+/// A Redis or Valkey with two replicas, behind three Sentinels, that belongs to one test.
 #[derive(Debug)]
 pub struct RedisSentinel {
     nodes: Vec<Redis>,
@@ -19,23 +19,26 @@ pub struct RedisSentinel {
 /// A Redis behind Sentinels before it starts.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct RedisSentinelBuilder(RedisBuilder);
+pub struct RedisSentinelBuilder {
+    node: RedisBuilder,
+    sentinel: RedisBuilder,
+}
 
 impl RedisSentinelBuilder {
     /// Adds a line to the `redis.conf` of every node, but not of the Sentinels.
     pub fn config(self, line: &str) -> Self {
-        Self(self.0.config(line))
+        Self { node: self.node.config(line), ..self }
     }
 
-    /// Adds a user with [`PASSWORD`](crate::servers::PASSWORD) and the rules to
+    /// Adds a user with [`PASSWORD`] and the rules to
     /// every node.
     pub fn user(self, name: &str, rules: &str) -> Self {
-        Self(self.0.user(name, rules))
+        Self { node: self.node.user(name, rules), ..self }
     }
 
     /// Lets the nodes live by this clock. The Sentinels, who watch them, do not.
     pub fn clock(self, clock: &Clock) -> Self {
-        Self(self.0.clock(clock))
+        Self { node: self.node.clock(clock), ..self }
     }
 
     /// Starts all and waits until the Sentinels know the replicas and each other.
@@ -44,9 +47,9 @@ impl RedisSentinelBuilder {
     ///
     /// If the program cannot be had or does not start.
     pub async fn start(self) -> Result<RedisSentinel> {
-        let primary = self.0.clone().start().await?;
+        let primary = self.node.clone().start().await?;
         let port = primary.address().port();
-        let follow = self.0.config(&format!("replicaof 127.0.0.1 {port}"));
+        let follow = self.node.config(&format!("replicaof 127.0.0.1 {port}"));
         let replicas = try_join_all((0..2).map(|_| follow.clone().start())).await?;
         // Sentinels look for replicas at once, and then only from time to time.
         until("the replicas", async || Ok(primary.info("connected_slaves").await? == "2")).await?;
@@ -54,8 +57,8 @@ impl RedisSentinelBuilder {
             let up = async || Ok(replica.info("master_link_status").await? == "up");
             until("a replica", up).await?;
         }
-        let watch = Redis::redis()
-            .sentinel()
+        let watch = self
+            .sentinel
             .config(&format!("sentinel monitor {NAME} 127.0.0.1 {port} 2"))
             .config(&format!("sentinel down-after-milliseconds {NAME} 1000"))
             .config(&format!("sentinel failover-timeout {NAME} 3000"));
@@ -70,8 +73,18 @@ impl RedisSentinelBuilder {
 impl RedisSentinel {
     /// Returns Redis behind Sentinels, not started yet.
     pub fn redis() -> RedisSentinelBuilder {
+        Self::of(Redis::redis)
+    }
+
+    /// Returns Valkey behind Sentinels of its own, not started yet.
+    pub fn valkey() -> RedisSentinelBuilder {
+        Self::of(Redis::valkey)
+    }
+
+    fn of(program: fn() -> RedisBuilder) -> RedisSentinelBuilder {
         // The primary would wait for more replicas before it sends them anything.
-        RedisSentinelBuilder(Redis::redis().config("repl-diskless-sync-delay 0"))
+        let node = program().config("repl-diskless-sync-delay 0");
+        RedisSentinelBuilder { node, sentinel: program().sentinel() }
     }
 
     /// Waits until each Sentinel sees a primary that is well, two replicas and
@@ -100,6 +113,15 @@ impl RedisSentinel {
             Ok(replicas + 1 == running.count())
         })
         .await
+    }
+
+    /// Returns the URI for a user of the nodes with [`PASSWORD`], without the name of the
+    /// primary.
+    #[must_use]
+    pub fn url_of(&self, user: &str) -> String {
+        let sentinels: Vec<_> =
+            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
+        format!("redis+sentinel://{user}:{PASSWORD}@{}/0", sentinels.join(","))
     }
 
     /// Returns the URI, which names the Sentinels.
