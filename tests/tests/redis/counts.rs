@@ -1,8 +1,15 @@
 //! Commands per operation, counted by the server itself.
 
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::Request;
+use http::header::{COOKIE, SET_COOKIE};
 use session_core::{Owner, SessionHandler};
+use session_http::{Session, SessionLayer};
 use session_redis::RedisHandler;
 use session_tests::servers::Redis;
+use tower::ServiceExt;
 
 use crate::here::*;
 
@@ -130,4 +137,50 @@ async fn an_owner_costs_a_step_only_when_an_entry_is_made() {
         let far = told(&redis, async { assert!(handler.touch(&key, 3 * LONG).await.unwrap()) });
         assert!(far.await.contains(&("evalsha", 3)), "ask, enter, touch");
     }
+}
+
+/// A request through the layer: one that leaves its session alone asks the server for
+/// nothing, one that reads it for one command, and one that changes it for a second. Its
+/// lifetime is extended now and then only, so that a request soon after costs no touch.
+#[tokio::test]
+async fn a_request_costs_what_it_does_with_its_session() {
+    for (builder, conditional) in [(Redis::redis(), false), (Redis::valkey(), true)] {
+        let redis = builder.start().await.unwrap();
+        let app = Router::new()
+            .route("/alone", get(async || "nothing"))
+            .route("/read", get(async |session: Session| read(&session).to_string()))
+            .route("/change", get(async |session: Session| change(&session).to_string()))
+            .layer(SessionLayer::new(warm(&redis).await));
+        let cookie = std::sync::Mutex::new(None::<String>);
+        let request = async |path: &str| {
+            let mut request = Request::get(path);
+            if let Some(cookie) = &*cookie.lock().unwrap() {
+                request = request.header(COOKIE, cookie);
+            }
+            let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert!(response.status().is_success());
+            if let Some(set) = response.headers().get(SET_COOKIE) {
+                let pair = set.to_str().unwrap().split(';').next().map(str::to_owned);
+                *cookie.lock().unwrap() = pair;
+            }
+        };
+        assert_eq!(told(&redis, request("/alone")).await, []);
+        assert_eq!(told(&redis, request("/read")).await, [], "there is no session to be read");
+        assert_eq!(told(&redis, request("/change")).await, [("set", 1)]);
+
+        assert_eq!(told(&redis, request("/alone")).await, []);
+        assert_eq!(told(&redis, request("/read")).await, [("get", 1)]);
+        let by_script = [("get", 1), ("set", 1), ("getrange", 1), ("evalsha", 1)];
+        let expected = if conditional { &[("get", 1), ("set", 1)][..] } else { &by_script };
+        assert_eq!(told(&redis, request("/change")).await, expected);
+        assert_eq!(told(&redis, request("/read")).await, [("get", 1)]);
+    }
+}
+
+fn read(session: &Session) -> i64 {
+    session.get("n").unwrap().unwrap_or_default()
+}
+
+fn change(session: &Session) -> i64 {
+    session.increment("n", 1).unwrap()
 }
