@@ -10,7 +10,8 @@ use session_tests::servers::Redis;
 
 use crate::here::*;
 
-/// How many calls are dropped; a long run asks for more.
+/// How many calls are dropped: 20,000, or as many as `SESSION_TEST_CANCELLATIONS` says,
+/// which a long run sets to a million and more.
 fn cancellations() -> u64 {
     let asked = std::env::var("SESSION_TEST_CANCELLATIONS").ok();
     asked.map_or(20_000, |count| count.parse().unwrap())
