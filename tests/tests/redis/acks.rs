@@ -150,7 +150,8 @@ async fn an_owner_keeps_the_entry_of_a_session_as_long_as_no_replica_knows_of_it
         let (ending, leaving) = (fresh_key(), fresh_key());
         let bob = Owner::new("bob").unwrap();
         write(&pair.plain(), &ending, "ann's", &creating().with_owner(ann())).await.unwrap();
-        write(&pair.plain(), &leaving, "bob's", &creating().with_owner(bob)).await.unwrap();
+        let bobs = creating().with_owner(bob.clone());
+        write(&pair.plain(), &leaving, "bob's", &bobs).await.unwrap();
         pair.caught_up().await;
         let version = handler.read(&leaving).await.unwrap().unwrap().version;
         assert_eq!(pair.owners().await, 2);
@@ -158,6 +159,9 @@ async fn an_owner_keeps_the_entry_of_a_session_as_long_as_no_replica_knows_of_it
         pair.replica.stop();
         open("destroy", handler.destroy(&ending, None).await);
         open("unbind", write(&handler, &leaving, "nobody's", &at(&version)).await);
+        // Another process finds a session that is not the owner's any more.
+        let other = pair.handler();
+        open("revoke", other.index().unwrap().revoke(&bob, None).await);
         pair.replica.resume();
         assert_eq!(pair.owners().await, 2);
     }
