@@ -69,7 +69,7 @@ mod tests {
     use mongodb::bson::{DateTime, doc};
 
     use super::*;
-    use crate::document::binary;
+    use crate::record::binary;
 
     #[test]
     fn documents_are_what_the_driver_makes_of_them() {

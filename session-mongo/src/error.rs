@@ -4,7 +4,8 @@
 //! and the server's whole reply.
 
 use mongodb::error::{
-    Error as DriverError, ErrorKind as DriverKind, SYSTEM_OVERLOADED_ERROR, WriteFailure,
+    Error as DriverError, ErrorKind as DriverKind, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
+    WriteFailure,
 };
 use session_core::{Error, ErrorKind, Operation};
 
@@ -40,9 +41,11 @@ pub(crate) fn code(err: &DriverError) -> Option<i32> {
 /// Translates an error of the driver.
 pub(crate) fn driver(op: Operation, err: &DriverError) -> Error {
     let not_sent = err.contains_label(SYSTEM_OVERLOADED_ERROR);
+    // The driver has sent it before, and does not tell what became of that.
+    let sent_twice = err.contains_label(RETRYABLE_WRITE_ERROR) && !not_sent;
     match &*err.kind {
-        DriverKind::Command(err) => refused(op, err.code),
-        DriverKind::Write(WriteFailure::WriteError(err)) => refused(op, err.code),
+        DriverKind::Command(err) => refused(op, err.code, sent_twice),
+        DriverKind::Write(WriteFailure::WriteError(err)) => refused(op, err.code, sent_twice),
         DriverKind::Write(WriteFailure::WriteConcernError(err)) => unconfirmed(op, err.code),
         DriverKind::ServerSelection { message, .. } => new(
             ErrorKind::Unavailable,
@@ -114,16 +117,19 @@ fn denied(op: Operation) -> Error {
 }
 
 /// Translates the code of a command or statement that the server refused.
-fn refused(op: Operation, code: i32) -> Error {
+/// `sent_twice` says that the driver had sent it before, and got no reply or a
+/// refusal then.
+fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
     let (kind, message) = match code {
         8000 | 11 | 18 => return denied(op),
         13 => (
             ErrorKind::PermissionDenied,
             "the user may not do this; give it the rights that README.md lists",
         ),
-        // Not the primary: these are said before anything is done.
+        // Not the primary: these are said before anything is done, this time.
         10058 | 10107 | 13435 | 13436 => {
-            (ErrorKind::Unavailable, "the server is not the primary; waiting for a new one")
+            let message = "the server is not the primary; waiting for a new one";
+            return new(ErrorKind::Unavailable, op, message).with_indeterminate(sent_twice);
         }
         // Interrupted, perhaps at the very end.
         91 | 189 | 11600 | 11602 => {
@@ -191,6 +197,12 @@ pub(crate) fn late(op: Operation, limit: std::time::Duration) -> Error {
 /// Reports a document that is not a session.
 pub(crate) fn bad(op: Operation) -> Error {
     new(ErrorKind::Corrupt, op, "the document is not a session; look for who else writes there")
+}
+
+/// Reports that what is stored does not tell whether a change was made by us.
+pub(crate) fn in_doubt(op: Operation) -> Error {
+    let message = "the reply was lost while the session changed; read it again and look";
+    new(ErrorKind::Unavailable, op, message).with_indeterminate(true)
 }
 
 /// Refuses a write whose lock has passed on.

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use mongodb::bson::{Bson, Document, doc};
 use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 
-use crate::document::{self, live};
 use crate::error;
 use crate::handler::MongoHandler;
+use crate::record::{self, live};
 use crate::store::{Store, all, and};
 
 const OP: Operation = Operation::Index;
@@ -27,7 +27,7 @@ impl Store {
         let mut sessions = self
             .call(OP, |to| async move {
                 let filter = and(of(owner), doc! { "$expr": live() });
-                let fields = doc! { "created": 1, "now": document::NOW };
+                let fields = doc! { "created": 1, "now": record::NOW };
                 let found = to.primary.find(filter).projection(fields).batch().await;
                 all(OP, found, |fields| Ok(Some((fields.age()?, fields.key()?)))).await
             })
@@ -39,7 +39,7 @@ impl Store {
 
 /// Returns the filter for an owner's sessions.
 fn of(owner: &Owner) -> Document {
-    doc! { "owner": document::owner(owner) }
+    doc! { "owner": record::owner(owner) }
 }
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl SessionIndex for MongoHandler {
     async fn revoke(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
         let mut filter = of(owner);
         if let Some(except) = except {
-            filter.insert("_id", doc! { "$ne": document::key(except) });
+            filter.insert("_id", doc! { "$ne": record::key(except) });
         }
         let mut revoked = 0;
         loop {
@@ -68,7 +68,7 @@ impl SessionIndex for MongoHandler {
         let sessions = self.store.by_age(owner).await?;
         let surplus = sessions.len().saturating_sub(max);
         let oldest = sessions.iter().filter(|key| *key != keep).take(surplus);
-        let oldest: Vec<Bson> = oldest.map(document::key).collect();
+        let oldest: Vec<Bson> = oldest.map(record::key).collect();
         if oldest.is_empty() {
             return Ok(0);
         }

@@ -4,15 +4,15 @@
 mod client;
 mod clock;
 mod config;
-mod document;
 mod encoder;
 mod error;
 mod factory;
 mod handler;
 mod index;
-mod indexes;
 mod lister;
 mod locker;
+mod record;
+mod schema;
 mod store;
 mod sweep;
 mod update;

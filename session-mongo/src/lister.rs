@@ -7,9 +7,9 @@ use session_core::{
     Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
 };
 
-use crate::document::{self, live, meta_fields};
 use crate::error;
 use crate::handler::MongoHandler;
+use crate::record::{self, live, meta_fields};
 use crate::store::{Store, all, and};
 
 /// The longest page. Its reply has to fit into one batch.
@@ -27,7 +27,7 @@ impl Store {
         let limit = u32::try_from(request.limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let mut filter = and(filter, doc! { "$expr": live() });
         if let Some(after) = after {
-            filter.insert("_id", doc! { "$gt": document::key(&after) });
+            filter.insert("_id", doc! { "$gt": record::key(&after) });
         }
         let filter = &filter;
         self.call(op, |to| async move {

@@ -10,9 +10,9 @@ use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker};
 
-use crate::document::{Fields, NOW, by_key, millis};
 use crate::error;
 use crate::handler::MongoHandler;
+use crate::record::{Fields, NOW, by_key, millis};
 use crate::store::{Collections, Store, and, only_batch};
 use crate::write::new_version;
 

@@ -1,5 +1,5 @@
 //! The collections, and calls to them: each within its deadline, and tried
-//! again if it certainly was not executed.
+//! again where that is safe.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -12,14 +12,12 @@ use mongodb::error::Result as DriverResult;
 use mongodb::options::ConnectionString;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use mongodb::{Client, Collection, Database};
-use session_core::{
-    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Version,
-};
+use session_core::{ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Version};
 use tokio::sync::OnceCell;
 
 use crate::clock::ServerClock;
 use crate::config::MongoConfig;
-use crate::document::{self, Fields};
+use crate::record::{self, Fields};
 use crate::{client, error};
 
 /// The driver's handles of one store.
@@ -45,9 +43,20 @@ pub(crate) struct State {
     pub(crate) live: bool,
     pub(crate) pointer: bool,
     pub(crate) fence: i64,
+    pub(crate) version: Option<i64>,
 }
 
-/// How often a call is made that certainly was not executed the times before.
+/// Whether a call may be made again when it may have been executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It must not.
+    Never,
+    /// It names the version that it makes, and changes nothing but the one that
+    /// it names. Executed twice, or late, it does nothing.
+    AtVersion,
+}
+
+/// How often a call is made whose earlier attempts failed, at the most.
 const ATTEMPTS: u32 = 4;
 /// The pause before the second attempt, at the most. Doubles.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -90,24 +99,41 @@ impl Store {
     where
         F: Future<Output = Result<T>>,
     {
+        self.call_again(op, Again::Never, |to, _| attempt(to)).await
+    }
+
+    /// The same, and repeats what may have been executed where that is safe.
+    /// Each attempt is told whether an earlier one may have been.
+    pub(crate) async fn call_again<'a, T, F>(
+        &'a self,
+        op: Operation,
+        again: Again,
+        attempt: impl Fn(&'a Collections, bool) -> F,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
         let limit = self.config.timeout;
         let begin = Instant::now();
         let call = async {
             let collections = self.collections().await?;
-            let mut made = 1;
+            let (mut made, mut in_doubt) = (1, false);
             loop {
-                match attempt(collections).await {
+                let err = match attempt(collections, in_doubt).await {
+                    Ok(done) => return Ok(done),
+                    Err(err) => err,
+                };
+                in_doubt |= err.is_indeterminate();
+                let goes_on = made < ATTEMPTS
+                    && err.kind() == ErrorKind::Unavailable
+                    && (!in_doubt || again == Again::AtVersion)
                     // Not so late that this answer would become "no answer".
-                    Err(err)
-                        if made < ATTEMPTS
-                            && was_not_executed(&err)
-                            && begin.elapsed() < limit / 2 =>
-                    {
-                        tokio::time::sleep(jitter(PAUSE * 2_u32.pow(made - 1))).await;
-                        made += 1;
-                    }
-                    done => return done,
+                    && begin.elapsed() < limit / 2;
+                if !goes_on {
+                    return Err(err.with_indeterminate(in_doubt));
                 }
+                tokio::time::sleep(jitter(PAUSE * 2_u32.pow(made - 1))).await;
+                made += 1;
             }
         };
         match tokio::time::timeout(limit, call).await {
@@ -121,16 +147,16 @@ impl Store {
         let op = Operation::Read;
         self.call(op, |to| async move {
             let sent = Instant::now();
-            let find = to.sessions.find(document::by_key(key));
-            let cursor = find.projection(document::payload_fields()).limit(-1).batch().await;
+            let find = to.sessions.find(record::by_key(key));
+            let cursor = find.projection(record::payload_fields()).limit(-1).batch().await;
             let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
             let Some(fields) = first(op, &batch)? else { return Ok(None) };
             self.clock.learn(sent, fields.millis("now")?);
             let Some(remaining) = fields.remaining()? else { return Ok(None) };
             let version = Version::counter(fields.version()?);
-            let payload = fields.bytes("data")?.and_then(|data| document::place(&batch, data));
+            let payload = fields.bytes("data")?.and_then(|data| record::place(&batch, data));
             let payload = payload.ok_or_else(|| error::bad(op))?;
-            let stored = Stored::new(document::share(batch, payload), version);
+            let stored = Stored::new(record::share(batch, payload), version);
             Ok(Some(stored.with_remaining(remaining)))
         })
         .await
@@ -143,14 +169,15 @@ impl Store {
         to: &Collections,
         key: &SessionKey,
     ) -> Result<Option<State>> {
-        let find = to.primary.find(document::by_key(key));
-        let cursor = find.projection(document::state_fields()).limit(-1).batch().await;
+        let find = to.primary.find(record::by_key(key));
+        let cursor = find.projection(record::state_fields()).limit(-1).batch().await;
         let Some(batch) = only_batch(op, cursor).await? else { return Ok(None) };
         let Some(fields) = first(op, &batch)? else { return Ok(None) };
         Ok(Some(State {
             live: fields.remaining()?.is_some(),
             pointer: fields.is_pointer()?,
             fence: fields.number("fence")?.unwrap_or(i64::MIN),
+            version: fields.number("v")?,
         }))
     }
 
@@ -169,11 +196,6 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// Returns whether an error says that the server never began, and may soon do so.
-fn was_not_executed(err: &Error) -> bool {
-    err.kind() == ErrorKind::Unavailable && !err.is_indeterminate()
 }
 
 /// Returns a random part of a pause, so that callers do not come back together.

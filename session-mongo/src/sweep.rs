@@ -6,8 +6,8 @@ use mongodb::bson::{Bson, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use session_core::{GcReport, GcRequest, Operation, Result};
 
-use crate::document::{self, NOW, expired};
 use crate::error;
+use crate::record::{self, NOW, expired};
 use crate::store::{Collections, Store, all};
 
 const OP: Operation = Operation::Gc;
@@ -45,8 +45,7 @@ async fn sweep_batch(to: &Collections, batch: u32) -> Result<(u32, u64)> {
     let filter = doc! { "$expr": expired() };
     let find = to.primary.find(filter).projection(doc! { "_id": 1 });
     let find = find.sort(doc! { "exp": 1 }).limit(i64::from(batch)).batch_size(batch);
-    let keys =
-        all(OP, find.batch().await, |fields| Ok(Some(document::key(&fields.key()?)))).await?;
+    let keys = all(OP, find.batch().await, |fields| Ok(Some(record::key(&fields.key()?)))).await?;
     if keys.is_empty() {
         return Ok((0, 0));
     }

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use session_core::{FencingToken, SessionKey, WriteMode, WriteOptions};
 
-use crate::document::{self, NOW, binary, expired, live, millis};
 use crate::encoder::Encoder;
+use crate::record::{self, NOW, binary, expired, live, millis};
 
 /// The size of a record without its payload and its owner, and a little more.
 const RECORD: usize = 192;
@@ -93,7 +93,7 @@ fn record(options: &WriteOptions, version: i64, payload: &Bytes) -> Document {
     if options.pointer {
         record.insert("ptr", true);
     } else if let Some(owner) = &options.owner {
-        record.insert("owner", document::owner(owner));
+        record.insert("owner", record::owner(owner));
     }
     record.insert("data", binary(&payload[..]));
     record

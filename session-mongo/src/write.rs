@@ -9,8 +9,8 @@ use session_core::{
     WriteOptions,
 };
 
-use crate::document::{by_key, expired, live, millis};
-use crate::store::{Collections, Store, and};
+use crate::record::{by_key, expired, live, millis};
+use crate::store::{Again, Collections, Store, and};
 use crate::{error, update};
 
 impl Store {
@@ -28,7 +28,9 @@ impl Store {
             return Err(error::new(ErrorKind::TooLarge, op, message));
         }
         let version = new_version()?;
-        self.call(op, |to| async move {
+        let again =
+            if options.mode == WriteMode::Replace { Again::Never } else { Again::AtVersion };
+        self.call_again(op, again, |to, in_doubt| async move {
             if let Some(fence) = options.fence {
                 Box::pin(self.check_lock(op, to, key, fence)).await?;
             }
@@ -39,15 +41,18 @@ impl Store {
             let result = to.sessions.update_one(by_key(key), update).upsert(create).await;
             let done = match &result {
                 Ok(done) => done.modified_count == 1 || done.upserted_id.is_some(),
-                // Somebody else created it at the same moment.
+                // It was created at the same moment: by us, if an earlier attempt came late.
+                Err(err) if create && error::is_duplicate(err) && in_doubt => {
+                    return Err(error::in_doubt(op));
+                }
                 Err(err) if create && error::is_duplicate(err) => false,
                 Err(err) => return Err(error::driver(op, err)),
             };
-            match done {
-                true => Ok(Version::counter(version.cast_unsigned())),
+            if !done {
                 // In a box, as this is rare: each write's future would be as large.
-                false => Err(Box::pin(self.refusal(to, key, options)).await),
+                Box::pin(self.look(to, key, options, version, in_doubt)).await?;
             }
+            Ok(Version::counter(version.cast_unsigned()))
         })
         .await
     }
@@ -74,32 +79,44 @@ impl Store {
         }
     }
 
-    /// Finds out why a write was refused.
-    async fn refusal(&self, to: &Collections, key: &SessionKey, options: &WriteOptions) -> Error {
-        let op =
-            if options.mode == WriteMode::Create { Operation::Create } else { Operation::Write };
+    /// Finds out why a write changed nothing: an earlier attempt had made it, or
+    /// it was refused.
+    ///
+    /// An update that finds its work done is confirmed like any other: the
+    /// servers that confirm it have what it found.
+    async fn look(
+        &self,
+        to: &Collections,
+        key: &SessionKey,
+        options: &WriteOptions,
+        new: i64,
+        in_doubt: bool,
+    ) -> Result<()> {
+        let create = options.mode == WriteMode::Create;
+        let op = if create { Operation::Create } else { Operation::Write };
         let state = match self.state(op, to, key).await {
             Ok(state) => state,
-            Err(err) if err.kind() == ErrorKind::Corrupt && op == Operation::Create => {
-                return taken();
-            }
-            // Whatever it was, the write did not happen.
-            Err(err) => return err.with_indeterminate(false),
+            Err(err) if err.kind() == ErrorKind::Corrupt && create => return Err(taken()),
+            // Whatever it was, this attempt wrote nothing.
+            Err(err) => return Err(err.with_indeterminate(in_doubt)),
         };
-        let Some(state) = state.filter(|state| state.live || op == Operation::Create) else {
-            return match op {
-                Operation::Create => taken(),
-                _ => gone(),
-            };
-        };
-        if options.fence.is_some_and(|fence| state.fence > fence.0.cast_signed()) {
-            return error::locked(op);
+        let state = state.filter(|state| state.live || create);
+        if state.as_ref().is_some_and(|state| state.version == Some(new)) {
+            return Ok(());
         }
-        match &options.mode {
-            WriteMode::Create => taken(),
+        match (&options.mode, state) {
+            (WriteMode::Create, _) => Err(taken()),
+            // Ours may have been made, and others may have built upon it.
+            _ if in_doubt => Err(error::in_doubt(op)),
+            (_, None) => Err(gone()),
+            (_, Some(state))
+                if options.fence.is_some_and(|fence| state.fence > fence.0.cast_signed()) =>
+            {
+                Err(error::locked(op))
+            }
             // It had expired, and has been created anew since.
-            WriteMode::Replace => gone(),
-            WriteMode::IfVersion(_) => conflict(op),
+            (WriteMode::Replace, _) => Err(gone()),
+            (WriteMode::IfVersion(_), _) => Err(conflict(op)),
         }
     }
 
@@ -134,7 +151,8 @@ impl Store {
         only_at: Option<&Version>,
     ) -> Result<bool> {
         let op = Operation::Destroy;
-        self.call(op, |to| async move {
+        let again = if only_at.is_some() { Again::AtVersion } else { Again::Never };
+        self.call_again(op, again, |to, in_doubt| async move {
             let filter = match only_at {
                 None => doc! { "$expr": { "$not": [expired()] } },
                 Some(version) => {
@@ -148,8 +166,10 @@ impl Store {
                 return Ok(result.deleted_count > 0);
             }
             let state = Box::pin(self.state(op, to, key)).await;
-            match state.map_err(|err| err.with_indeterminate(false))? {
+            match state.map_err(|err| err.with_indeterminate(in_doubt))? {
                 Some(state) if state.live => Err(conflict(op)),
+                // It was us, or somebody else.
+                _ if in_doubt => Err(error::in_doubt(op)),
                 _ => Ok(false),
             }
         })

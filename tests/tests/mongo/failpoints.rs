@@ -1,12 +1,13 @@
 //! What the server answers when it is unwell, and what becomes of it.
 
+use mongodb::Collection;
 use mongodb::bson::{Bson, Document, doc};
 use session_core::ErrorKind::{self, *};
 use session_core::SessionHandler;
 use session_mongo::MongoHandler;
-use session_tests::servers::Mongo;
+use session_tests::servers::{Mongo, MongoReplicaSet};
 
-use crate::outages::with_option;
+use crate::outages::{number, read_number, with_option};
 use crate::support::*;
 
 async fn fail(mongo: &Mongo, mode: impl Into<Bson>, command: &str, mut data: Document) {
@@ -15,18 +16,18 @@ async fn fail(mongo: &Mongo, mode: impl Into<Bson>, command: &str, mut data: Doc
     mongo.command(point).await.unwrap();
 }
 
+/// The driver asks the server again and again how it is: one that only pretends
+/// to have stepped down does not tell when it is well again.
+const POLLING: &str = "serverMonitoringMode=poll&heartbeatFrequencyMS=500";
+
 async fn heal(mongo: &Mongo) {
     mongo.command(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await.unwrap();
 }
 
 /// A server without a replica set, of which the driver repeats no writes.
-///
-/// The driver asks it again and again how it is: a server that only pretends to
-/// have stepped down does not tell when it is well again.
 async fn single() -> (Mongo, MongoHandler) {
     let mongo = Mongo::mongodb().fail_points().start().await.unwrap();
-    let polling = "serverMonitoringMode=poll&heartbeatFrequencyMS=500";
-    let config = patient(&with_option(&mongo.url(), polling));
+    let config = patient(&with_option(&mongo.url(), POLLING));
     let handler = open(config.with_database("tests")).await;
     (mongo, handler)
 }
@@ -128,4 +129,125 @@ async fn a_key_that_is_taken_is_in_no_error() {
         assert!(!told.contains(&key.to_string()) && !told.contains("e11000"), "{told}");
         handler.read(&key).await.unwrap();
     }
+}
+
+/// A primary that makes a write, loses the reply, and is the primary no more when
+/// the driver asks again: of the two errors the driver tells the second.
+struct Lost {
+    set: MongoReplicaSet,
+    handler: MongoHandler,
+}
+
+impl Lost {
+    async fn start() -> Self {
+        let set = MongoReplicaSet::mongodb().fail_points().start().await.unwrap();
+        let config = patient(&with_option(&set.url(), POLLING)).with_database("tests");
+        Self { handler: open(config).await, set }
+    }
+
+    /// Loses the reply of a call that sends such a command, and has something
+    /// done before the primary is well again.
+    async fn reply<T>(
+        &self,
+        command: &str,
+        call: impl Future<Output = session_core::Result<T>>,
+        meanwhile: impl AsyncFnOnce(Collection<Document>),
+    ) -> session_core::Result<T> {
+        // One client, as the driver asks only so often.
+        let primary = self.set.members()[self.set.primary().await.unwrap()].direct().unwrap();
+        let run = async |command| primary.database("admin").run_command(command).await.unwrap();
+        run(doc! {
+            "configureFailPoint": "onPrimaryTransactionalWrite",
+            "mode": { "times": 1 },
+            "data": { "closeConnection": true },
+        })
+        .await;
+        let deny = doc! {
+            "configureFailPoint": "failCommand",
+            "mode": { "skip": 1 },
+            "data": { "failCommands": [command], "errorCode": 10107 },
+        };
+        let times = run(deny).await.get("count").unwrap().clone();
+        let times = times.as_i64().or(times.as_i32().map(i64::from)).unwrap() + 1;
+        let denied = async {
+            run(doc! {
+                "waitForFailPoint": "failCommand",
+                "timesEntered": times,
+                "maxTimeMS": 60_000,
+            })
+            .await;
+            meanwhile(primary.database("tests").collection("sessions")).await;
+            run(doc! { "configureFailPoint": "failCommand", "mode": "off" }).await;
+        };
+        tokio::join!(call, denied).0
+    }
+}
+
+async fn nothing(_: Collection<Document>) {}
+
+/// Somebody else writes, by a command that no fail point meets.
+async fn another_write(sessions: Collection<Document>) {
+    let change = doc! { "$set": { "v": 7_i64 } };
+    assert!(sessions.find_one_and_update(doc! {}, change).await.unwrap().is_some());
+}
+
+/// Or else whoever merges after a conflict would count twice.
+#[tokio::test]
+async fn an_own_write_is_no_conflict_when_the_primary_steps_down_after_it() {
+    let lost = Lost::start().await;
+    let handler = &lost.handler;
+    let key = fresh_key();
+    let creating = creating();
+    let create = handler.write(&key, number(1), &creating);
+    let version = lost.reply("update", create, nothing).await.unwrap();
+    let read = handler.read(&key).await.unwrap().unwrap();
+    assert_eq!((read.version, read_number(handler, &key).await), (version.clone(), 1));
+
+    let options = at(version);
+    let version = lost.reply("update", handler.write(&key, number(2), &options), nothing).await;
+    let read = handler.read(&key).await.unwrap().unwrap();
+    assert_eq!((read.version, read_number(handler, &key).await), (version.unwrap(), 2));
+
+    let other = fresh_key();
+    let create = handler.write(&other, number(1), &creating);
+    let version = lost.reply("insert", create, nothing).await.unwrap();
+    assert_eq!(handler.read(&other).await.unwrap().unwrap().version, version);
+}
+
+/// What others have built upon, or destroyed meanwhile, does not tell.
+#[tokio::test]
+async fn what_cannot_be_told_after_a_step_down_is_not_denied() {
+    let lost = Lost::start().await;
+    let handler = &lost.handler;
+    let (key, version) = create(handler).await;
+    let options = at(version);
+    let write = handler.write(&key, number(2), &options);
+    let err = lost.reply("update", write, another_write).await.unwrap_err();
+    assert!(err.kind() == Unavailable && err.is_indeterminate(), "{err}");
+
+    let version = handler.read(&key).await.unwrap().unwrap().version;
+    let destroy = handler.destroy(&key, Some(&version));
+    let err = lost.reply("delete", destroy, nothing).await.unwrap_err();
+    assert!(err.kind() == Unavailable && err.is_indeterminate(), "{err}");
+    assert!(handler.read(&key).await.unwrap().is_none());
+}
+
+/// Twice is not once for what names no version: it would undo what others wrote
+/// in between.
+#[tokio::test]
+async fn what_names_no_version_is_not_made_again_after_a_step_down() {
+    let lost = Lost::start().await;
+    let handler = &lost.handler;
+    let (key, _) = create(handler).await;
+    let options = replacing();
+    let write = handler.write(&key, number(2), &options);
+    let err = lost.reply("update", write, another_write).await.unwrap_err();
+    assert!(err.kind() == Unavailable && err.is_indeterminate(), "{err}");
+    let read = handler.read(&key).await.unwrap().unwrap();
+    assert_eq!(read.version, session_core::Version::counter(7), "it was made again");
+
+    let err = lost.reply("update", handler.touch(&key, 2 * LONG), nothing).await.unwrap_err();
+    assert!(err.is_indeterminate(), "{err}");
+    let err = lost.reply("delete", handler.destroy(&key, None), nothing).await.unwrap_err();
+    assert!(err.is_indeterminate(), "{err}");
 }

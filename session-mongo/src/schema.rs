@@ -9,7 +9,7 @@ use mongodb::options::IndexOptions;
 use session_core::{Error, ErrorKind, Operation, Result};
 
 use crate::config::Indexes;
-use crate::document::Fields;
+use crate::record::Fields;
 use crate::store::{Collections, Store, all, only_batch};
 use crate::sweep::LOCK_REST;
 use crate::{error, store};

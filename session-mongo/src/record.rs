@@ -1,4 +1,4 @@
-//! The documents, and everything that touches a BSON type.
+//! The documents that sessions are, and everything that touches a BSON type.
 //!
 //! Keeps to what versions 2 and 3 of `bson` have in common: the application
 //! may choose.
@@ -65,7 +65,7 @@ pub(crate) fn payload_fields() -> Document {
 
 /// Which fields decide about a write.
 pub(crate) fn state_fields() -> Document {
-    doc! { "_id": 0, "exp": 1, "fence": 1, "ptr": 1, "now": NOW }
+    doc! { "_id": 0, "v": 1, "exp": 1, "fence": 1, "ptr": 1, "now": NOW }
 }
 
 /// Which fields a listing shows.
