@@ -127,13 +127,16 @@ impl Store {
         if answer.affected > 0 {
             return Ok(());
         }
-        self.check_fence(op, key, fence).await?;
-        match self.version(op, key).await? {
-            Some(version) if version == new => Ok(()),
-            _ if answer.in_doubt => Err(error::in_doubt(op)),
-            Some(_) => Err(error::conflict(op)),
-            None => Err(error::gone(op)),
+        // An own write first: whoever has the lock now has it since.
+        let found = self.version_after(op, key, answer.in_doubt).await?;
+        if found == Some(new) {
+            return Ok(());
         }
+        if answer.in_doubt {
+            return Err(error::in_doubt(op));
+        }
+        self.check_fence(op, key, fence).await?;
+        Err(if found.is_some() { error::conflict(op) } else { error::gone(op) })
     }
 
     /// Executes a statement that writes a record, under a fence if there is one.
@@ -176,6 +179,17 @@ impl Store {
         answer.rows.map(|row| column(op, &row, 0)).transpose()
     }
 
+    /// Returns the same after a statement that changed nothing. If that one is in
+    /// doubt, so is what cannot be looked at.
+    async fn version_after(
+        &self,
+        op: Operation,
+        key: &SessionKey,
+        in_doubt: bool,
+    ) -> Result<Option<u64>> {
+        self.version(op, key).await.map_err(|err| err.with_indeterminate(in_doubt))
+    }
+
     /// Extends a lifetime. The count of rows is that of those found, so a touch
     /// that changes nothing counts too.
     pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
@@ -206,7 +220,7 @@ impl Store {
         if answer.affected > 0 {
             return Ok(true);
         }
-        match self.version(op, key).await? {
+        match self.version_after(op, key, answer.in_doubt).await? {
             Some(_) => Err(error::conflict(op)),
             None if answer.in_doubt => Err(error::in_doubt(op)),
             None => Ok(false),

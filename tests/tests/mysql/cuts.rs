@@ -16,6 +16,9 @@ on_both! {
     a_destruction_at_a_version_that_was_cut_is_not_denied
     what_may_have_happened_is_not_sent_again
     a_write_in_doubt_that_others_built_upon_is_no_conflict
+    a_write_in_doubt_that_cannot_be_looked_at_stays_in_doubt
+    an_own_write_is_found_although_its_lock_has_passed_on
+    a_write_in_doubt_whose_lock_has_passed_on_is_not_denied
     a_late_statement_at_a_version_does_nothing
     errors_of_any_break_tell_the_truth
     a_new_connection_that_hangs_is_given_up
@@ -37,7 +40,7 @@ async fn setup(kind: Kind, timeout: Duration) -> Setup {
     let past = open(config.clone()).await;
     let through = format!("{}?ssl-mode=disabled", proxy.url(&url));
     let mut config = config.with_timeout(timeout).with_max_connections(2);
-    config.url = through;
+    config.url = Some(through);
     let handler = open(config).await;
     works(&handler).await;
     Setup { proxy, handler, past }
@@ -139,6 +142,76 @@ async fn a_write_in_doubt_that_others_built_upon_is_no_conflict(kind: Kind) {
     past.write(&key, "3".into(), &at(second.version)).await.expect("write");
     proxy.heal();
     let (err, text) = told(writing.await.expect("a task"));
+    assert!(err.is_indeterminate() && err.kind() != ErrorKind::Conflict, "{text}");
+    holds(&past, &key, "3").await;
+}
+
+/// It was made, its reply is lost, and so is every answer about it.
+async fn a_write_in_doubt_that_cannot_be_looked_at_stays_in_doubt(kind: Kind) {
+    let Setup { proxy, handler, past } = setup(kind, Duration::from_millis(900)).await;
+    let (key, version) = created(&past, "1").await;
+    let (doomed, last) = created(&past, "1").await;
+    for call in [Call::At, Call::Destroy] {
+        works(&handler).await;
+        let key = if call == Call::At { key } else { doomed };
+        let cut = proxy.next_with(Direction::Request, key.as_bytes(), Fault::CutReply);
+        let stall = proxy.next_with(Direction::Request, b"SELECT version FROM", Fault::Stall);
+        let result = match call {
+            Call::At => handler.write(&key, "2".into(), &at(version.clone())).await.map(drop),
+            _ => handler.destroy(&key, Some(&last)).await.map(drop),
+        };
+        cut.wait().await;
+        stall.wait().await;
+        let (err, text) = told(result);
+        assert!(err.kind().is_outage() && err.is_indeterminate(), "{text}");
+        proxy.heal();
+    }
+    holds(&past, &key, "2").await;
+    assert!(past.read(&doomed).await.expect("read").is_none());
+}
+
+/// A write under a lock that was made and whose reply is lost. Before it is sent
+/// again the lock passes on, and something more may happen.
+async fn lose_the_lock<F: Future<Output = ()>>(
+    kind: Kind,
+    more: impl FnOnce(MysqlHandler, SessionKey, Version) -> F,
+) -> (SessionKey, MysqlHandler, Result<Version>) {
+    let Setup { proxy, handler, past } = setup(kind, PATIENT).await;
+    let (key, version) = created(&handler, "1").await;
+    let locker = past.locker().expect("a locker");
+    let token = locker.try_lock(&key, LONG).await.expect("lock").expect("a free lock");
+    works(&handler).await;
+    let cut = proxy.next_with(Direction::Request, key.as_bytes(), Fault::CutReply);
+    let wait = proxy.next_with(Direction::Request, b"SET NAMES", Fault::Stall);
+    let options = at(version).with_fence(token);
+    let writing = async { handler.write(&key, "2".into(), &options).await };
+    let meanwhile = async {
+        cut.wait().await;
+        wait.wait().await;
+        assert!(locker.unlock(&key, token).await.expect("unlock"));
+        locker.try_lock(&key, LONG).await.expect("lock").expect("a free lock");
+        let second = past.read(&key).await.expect("read").expect("a session");
+        assert_eq!(second.payload, "2");
+        more(past.clone(), key, second.version).await;
+        proxy.heal();
+    };
+    let (result, ()) = tokio::join!(writing, meanwhile);
+    (key, past.clone(), result)
+}
+
+async fn an_own_write_is_found_although_its_lock_has_passed_on(kind: Kind) {
+    let (key, past, result) = lose_the_lock(kind, |_, _, _| async {}).await;
+    let version = result.expect("write");
+    let stored = past.read(&key).await.expect("read").expect("a session");
+    assert_eq!((stored.version, &stored.payload[..]), (version, &b"2"[..]));
+}
+
+async fn a_write_in_doubt_whose_lock_has_passed_on_is_not_denied(kind: Kind) {
+    let more = async |past: MysqlHandler, key: SessionKey, version: Version| {
+        past.write(&key, "3".into(), &at(version)).await.expect("write");
+    };
+    let (key, past, result) = lose_the_lock(kind, more).await;
+    let (err, text) = told(result);
     assert!(err.is_indeterminate() && err.kind() != ErrorKind::Conflict, "{text}");
     holds(&past, &key, "3").await;
 }
