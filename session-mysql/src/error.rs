@@ -140,7 +140,7 @@ impl Fault {
     }
 
     /// Understands an error number of the server. Whatever it answers with an
-    /// error, it has rolled back.
+    /// error, it has rolled back, but for a few.
     fn server(number: u16) -> Self {
         use ErrorKind::{InvalidConfig, PermissionDenied, StorageFull, TooLarge, Unavailable};
         let (fate, kind, message) = match number {
@@ -221,6 +221,13 @@ impl Fault {
                 InvalidConfig,
                 "READ COMMITTED needs the server's binlog_format to be ROW or MIXED",
             ),
+            1180 => (
+                Fate::Lost,
+                Unavailable,
+                "the server failed while it committed; read the session again and look",
+            ),
+            // The numbers of clients. A proxy that lost its server passes them on.
+            2000..=2999 => (Fate::Lost, Unavailable, "a proxy lost its connection to the server"),
             // Proxies have numbers of their own.
             9000.. => (Fate::Stale, Unavailable, "a proxy before the server refuses the statement"),
             _ => (
@@ -293,4 +300,21 @@ pub(crate) fn lock_lost(op: Operation) -> Error {
 pub(crate) fn in_doubt(op: Operation) -> Error {
     let message = "the connection was lost while the session changed; read it again and look";
     new(ErrorKind::Unavailable, op, message).with_indeterminate(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_say_nothing_of_the_statement_leave_it_in_doubt() {
+        for number in [1180, 2003, 2006, 2013, 2055] {
+            let fault = Fault::server(number);
+            assert_eq!((fault.fate, fault.kind), (Fate::Lost, ErrorKind::Unavailable), "{number}");
+            assert!(!fault.spares_connection());
+        }
+        for number in [1064, 1999, 3000] {
+            assert_eq!(Fault::server(number).fate, Fate::Refused, "{number}");
+        }
+    }
 }
