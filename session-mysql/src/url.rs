@@ -34,7 +34,15 @@ pub(crate) fn options(url: &str) -> Result<MySqlConnectOptions> {
             "the URL must begin with mysql:// or mariadb://, as in mysql://user:password@host/app",
         ));
     };
-    check(rest.split_once('?').map_or("", |(_, query)| query))?;
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    if query.contains('@') {
+        // It may be a password that begins before it: nothing of it is an option.
+        return Err(error::invalid(
+            "there is an `@` after the `?` of the URL; percent-encode `?` in the password as %3F, \
+             and `@` in an option as %40",
+        ));
+    }
+    check(query)?;
     let options: MySqlConnectOptions = format!("mysql://{rest}").parse().map_err(|_| {
         error::invalid(
             "the URL cannot be read; it goes mysql://user:password@host:port/database, \
@@ -130,10 +138,21 @@ mod tests {
             "mysql://ann:hunter2@h:99999/d",
             "mysql://ann:%ffhunter2@h/d",
             "mysql://ann:hunter2?@h/d",
+            "mysql://ann:2024?hunter2&x@h/d",
+            "mysql://ann:2024?hunter2=x@h/d",
+            "mysql://ann:2024?ssl-mode=hunter2@h/d",
+            "mysql://ann:20/24?hunter2@h/d",
         ] {
             let err = options(bad).unwrap_err();
             assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad}");
             assert!(!format!("{err} {err:?}").contains("hunter2"), "{err}");
         }
+    }
+
+    #[test]
+    fn a_question_mark_in_a_password_is_to_be_encoded() {
+        let err = options("mysql://ann:2024?Spring&x@h/d").unwrap_err().to_string();
+        assert!(err.contains("percent-encode `?`") && !err.contains("Spring"), "{err}");
+        assert!(options("mysql://ann:2024%3FSpring&x@h/d?ssl-ca=/a%40b.pem").is_ok());
     }
 }
