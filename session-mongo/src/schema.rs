@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mongodb::IndexModel;
-use mongodb::bson::doc;
+use mongodb::bson::{RawDocumentBuf, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::IndexOptions;
+use mongodb::{Collection, IndexModel};
 use session_core::{Error, ErrorKind, Operation, Result};
 
 use crate::config::Indexes;
@@ -37,14 +37,13 @@ impl Store {
             }
             let there = Existing::of(to).await?;
             there.refuse_early_ends()?;
-            let missing = there.missing();
-            if missing.is_empty() {
+            if there.is_complete() {
                 return Ok(());
             }
             if indexes == Indexes::Check {
                 return Err(lacking(name));
             }
-            create(to, missing, name).await
+            create(to, &there, name).await
         })
         .await
     }
@@ -77,20 +76,14 @@ struct Existing {
     /// A field other than `exp` at which the server removes documents.
     early_end: bool,
     expiry_without_ttl: bool,
+    /// That of the locks.
+    lock_expiry: bool,
 }
 
 impl Existing {
     async fn of(to: &Collections) -> Result<Self> {
         let mut there = Self::default();
-        let listed = match to.sessions.list_indexes().batch().await {
-            Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(fields.index()))).await?,
-            // What is not told is taken for missing: making it again changes nothing.
-            Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
-                return Ok(there);
-            }
-            Err(err) => return Err(error::driver(OP, &err)),
-        };
-        for (first, ends) in listed {
+        for (first, ends) in listed(&to.sessions).await? {
             match first.as_deref() {
                 Some("exp") if ends => there.expiry = true,
                 Some("exp") => there.expiry_without_ttl = true,
@@ -98,6 +91,9 @@ impl Existing {
                 _ => there.early_end |= ends,
             }
         }
+        let locks = listed(&to.locks).await?;
+        there.lock_expiry =
+            locks.iter().any(|(first, ends)| *ends && first.as_deref() == Some("until"));
         Ok(there)
     }
 
@@ -121,6 +117,11 @@ impl Existing {
         Ok(())
     }
 
+    const fn is_complete(&self) -> bool {
+        self.expiry && self.owner && self.lock_expiry
+    }
+
+    /// Returns those of the sessions that are missing.
     fn missing(&self) -> Vec<IndexModel> {
         let mut missing = Vec::new();
         if !self.expiry {
@@ -139,16 +140,32 @@ impl Existing {
     }
 }
 
-/// Makes indexes. Two processes may do so at once.
-async fn create(to: &Collections, missing: Vec<IndexModel>, name: &str) -> Result<()> {
+/// Lists the indexes of a collection: the first field of each, and whether it
+/// removes documents. What is not told is taken for missing: making it again
+/// changes nothing.
+async fn listed(collection: &Collection<RawDocumentBuf>) -> Result<Vec<(Option<String>, bool)>> {
+    match collection.list_indexes().batch().await {
+        Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(fields.index()))).await,
+        Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
+            Ok(Vec::new())
+        }
+        Err(err) => Err(error::driver(OP, &err)),
+    }
+}
+
+/// Makes the indexes that are not there. Two processes may do so at once.
+async fn create(to: &Collections, there: &Existing, name: &str) -> Result<()> {
+    let missing = there.missing();
+    if !missing.is_empty() {
+        to.sessions.create_indexes(missing).await.map_err(|err| not_made(&err, name))?;
+    }
+    if there.lock_expiry {
+        return Ok(());
+    }
     let rest = Duration::from_millis(LOCK_REST.cast_unsigned());
     let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(rest);
     let locks = IndexModel::builder().keys(doc! { "until": 1 }).options(options.build()).build();
-    let made = match to.sessions.create_indexes(missing).await {
-        Ok(_) => to.locks.create_index(locks).await.map(drop),
-        Err(err) => Err(err),
-    };
-    made.map_err(|err| not_made(&err, name))
+    to.locks.create_index(locks).await.map(drop).map_err(|err| not_made(&err, name))
 }
 
 fn not_made(err: &DriverError, name: &str) -> Error {
@@ -174,7 +191,9 @@ fn lacking(name: &str) -> Error {
         "indexes are missing and the user may not make them; as another user run \
          db.{name}.createIndex({{exp: 1}}, {{expireAfterSeconds: 60}}) and \
          db.{name}.createIndex({{owner: 1, _id: 1}}, {{partialFilterExpression: {{owner: \
-         {{$exists: true}}}}}}), or set session.indexes=ignore"
+         {{$exists: true}}}}}}) and \
+         db.{name}_locks.createIndex({{until: 1}}, {{expireAfterSeconds: 3600}}), \
+         or set session.indexes=ignore"
     );
     error::new(ErrorKind::InvalidConfig, OP, message)
 }

@@ -39,6 +39,23 @@ async fn missing_indexes_are_made_once() {
     open(config.clone().with_indexes(Indexes::Check)).await;
 }
 
+/// Those of the sessions are there, and that of the locks is not: its collection
+/// was dropped, or a process ended between the two.
+#[tokio::test]
+async fn a_missing_index_of_the_locks_is_told_and_made() {
+    let config = config();
+    open(config.clone()).await;
+    let locks = collection(&config.clone().with_collection("sessions_locks")).await;
+    locks.drop().await.unwrap();
+    let checking = MongoHandler::new(config.clone().with_indexes(Indexes::Check)).unwrap();
+    let err = checking.open().await.unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+    assert!(err.to_string().contains("db.sessions_locks.createIndex({until: 1}"), "{err}");
+    open(config).await;
+    assert_eq!(locks.list_index_names().await.unwrap(), ["_id_", "lock_expiry"]);
+    checking.open().await.unwrap();
+}
+
 #[tokio::test]
 async fn processes_that_start_together_do_not_get_in_each_others_way() {
     for server in [Shared::MongoDb, Shared::MongoDbReplicaSet] {
