@@ -13,7 +13,16 @@ use crate::store::Collections;
 
 /// Reads a URI without looking anything up, so that a mistake is found at once.
 pub(crate) fn parse(config: &MongoConfig) -> Result<ConnectionString> {
-    let uri = &*config.uri;
+    let uri = config.uri.as_deref().ok_or_else(|| {
+        invalid("name a server and a database, as in mongodb://user:password@host:27017/app")
+    })?;
+    if uri.split_once('?').is_some_and(|(_, query)| query.contains('@')) {
+        // It may be a password that begins before it: nothing of it is an option.
+        return Err(invalid(
+            "there is an `@` after the `?` of the URI; percent-encode `?` in the password as %3F, \
+             and `@` in an option as %40",
+        ));
+    }
     if uri.starts_with("mongodb+srv:") && !cfg!(feature = "dns") {
         return Err(invalid(
             "mongodb+srv: needs the feature `dns` of session-mongo (`mongo-dns` of session-http)",
@@ -102,7 +111,9 @@ fn refused(uri: &str, err: &mongodb::error::Error) -> Error {
         .map(|(_, value)| value)
         .chain([before_host])
         .flat_map(|part| part.split([':', ',', '/', '?', '&', '=', '@', '%']));
-    let tells = secrets.any(|secret| !secret.is_empty() && text.contains(secret));
+    // The driver repeats options in lower case.
+    let lower = text.to_lowercase();
+    let tells = secrets.any(|secret| !secret.is_empty() && lower.contains(&secret.to_lowercase()));
     let message = if text.is_empty() || tells {
         "the driver refuses the URI; compare it with mongodb://user:password@host:27017/app, and \
          percent-encode what is special in names and passwords"
@@ -135,6 +146,11 @@ mod tests {
         for uri in [
             "mongodb://user:hunter2@host/app?w=hunter2&w=hunter2",
             "mongodb://user:hunt?er2@host/app",
+            "mongodb://user:2024?hunter2&x@host/app",
+            "mongodb://user:2024?hunter2=x@host/app",
+            "mongodb://user:2024?Hunter2=1&x@host/app",
+            "mongodb://user:20/24?hunter2=1@host/app",
+            "mongodb://host/app?tls=Hunter2",
             "mongodb://user:hunt/er2@host/app",
             "mongodb://user:hunter2%@host/app",
             "mongodb://user:hunter2@host:port/app",
@@ -144,8 +160,22 @@ mod tests {
             "mysql://user:hunter2@host/app",
         ] {
             let text = refusal(uri);
-            assert!(!text.contains("hunt") && !text.contains("er2"), "{text}");
+            assert!(!text.to_lowercase().contains("hunt") && !text.contains("er2"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_question_mark_in_a_password_is_to_be_encoded() {
+        let text = refusal("mongodb://ann:2024?Spring=1&x@host/app");
+        assert!(text.contains("percent-encode `?`") && !text.contains("Spring"), "{text}");
+        assert!(parse(&MongoConfig::new("mongodb://ann:2024%3FSpring@host/app")).is_ok());
+    }
+
+    #[test]
+    fn a_server_is_named() {
+        let err = parse(&MongoConfig::default()).unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+        assert!(err.to_string().contains("mongodb://"), "{err}");
     }
 
     #[test]

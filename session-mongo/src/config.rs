@@ -11,6 +11,7 @@ use crate::error;
 /// What [`open`](session_core::SessionHandler::open) does about indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Indexes {
     /// Makes those that are missing and checks those that are there. The default.
     #[default]
@@ -25,8 +26,8 @@ pub enum Indexes {
 
 /// Which collection sessions are kept in, and how.
 ///
-/// Deserializes from any format; unknown fields are errors, and all but `uri`
-/// have defaults. `Debug` shows no URI.
+/// Deserializes from any format; unknown fields are errors, and all have
+/// defaults. `Debug` shows no URI.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,8 +43,10 @@ pub enum Indexes {
 #[non_exhaustive]
 pub struct MongoConfig {
     /// The driver's connection string. It names the database, unless
-    /// `database` does; may hold a password.
-    pub uri: String,
+    /// `database` does; may hold a password. Default none, which only a handler
+    /// made [from a database](crate::MongoHandler::from_database) can do with.
+    #[serde(default)]
+    pub uri: Option<String>,
     /// The database. Default: the one that the URI names.
     #[serde(default)]
     pub database: Option<String>,
@@ -81,14 +84,7 @@ impl MongoConfig {
     /// Takes the driver's connection string and defaults for the rest.
     #[must_use]
     pub fn new(uri: impl Into<String>) -> Self {
-        Self {
-            uri: uri.into(),
-            database: None,
-            collection: default_collection(),
-            timeout: default_timeout(),
-            max_record_bytes: default_max_record_bytes(),
-            indexes: Indexes::default(),
-        }
+        Self { uri: Some(uri.into()), ..Self::default() }
     }
 
     /// Sets the database.
@@ -126,6 +122,14 @@ impl MongoConfig {
         self
     }
 
+    /// Refuses what a database of the application's decides.
+    pub(crate) fn refuse_connecting(&self) -> Result<()> {
+        if self.uri.is_none() && self.database.is_none() {
+            return Ok(());
+        }
+        Err(invalid("the database is known; leave out uri and database"))
+    }
+
     /// Checks everything but the URI.
     pub(crate) fn checked(self) -> Result<Self> {
         if !(MIN_TIMEOUT..=MAX_TIMEOUT).contains(&self.timeout) {
@@ -157,6 +161,20 @@ impl MongoConfig {
             return Err(invalid("database must be a name of 1 to 63 letters, digits, `_` and `-`"));
         }
         Ok(self)
+    }
+}
+
+/// Without a URI: for a handler made from a database.
+impl Default for MongoConfig {
+    fn default() -> Self {
+        Self {
+            uri: None,
+            database: None,
+            collection: default_collection(),
+            timeout: default_timeout(),
+            max_record_bytes: default_max_record_bytes(),
+            indexes: Indexes::default(),
+        }
     }
 }
 
@@ -221,6 +239,15 @@ mod tests {
             assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad:?}");
         }
         assert!(config().with_collection("app.sessions_2").checked().is_ok());
+    }
+
+    #[test]
+    fn a_database_takes_no_settings_that_would_have_no_effect() {
+        assert!(MongoConfig::default().with_collection("a").refuse_connecting().is_ok());
+        for bad in [config(), MongoConfig::default().with_database("app")] {
+            let err = bad.refuse_connecting().unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad:?}");
+        }
     }
 
     #[test]

@@ -28,8 +28,8 @@ use crate::store::Store;
 /// use session_mongo::{MongoConfig, MongoHandler};
 ///
 /// # async fn example() -> session_core::Result<()> {
-/// let handler = MongoHandler::new(MongoConfig::new("mongodb://127.0.0.1:27017/app"))?;
-/// handler.open().await?;
+/// let config = MongoConfig::new("mongodb://127.0.0.1:27017/app");
+/// let handler = MongoHandler::connect(config).await?;
 ///
 /// let key = SessionKey::from_bytes([7; 32]);
 /// let options = WriteOptions::new(WriteMode::Create, Duration::from_secs(1440));
@@ -50,13 +50,24 @@ impl MongoHandler {
     /// # Errors
     ///
     /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
-    /// settings and for a URI that the driver refuses.
+    /// settings, for a URI that the driver refuses, and for none.
     pub fn new(config: MongoConfig) -> Result<Self> {
         Store::new(config).map(Self::of)
     }
 
-    /// Takes a database that the application has a client for, and of the
-    /// settings all but `uri` and `database`.
+    /// The same, and connects.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new) and [`open`](SessionHandler::open).
+    pub async fn connect(config: MongoConfig) -> Result<Self> {
+        let handler = Self::new(config)?;
+        handler.open().await?;
+        Ok(handler)
+    }
+
+    /// Takes a database that the application has a client for. `uri` and
+    /// `database` must be left out of the settings.
     ///
     /// The client's own settings hold: its pool, its timeouts, and its write
     /// concern if it has one. [`close`](SessionHandler::close) leaves it open.
@@ -64,7 +75,7 @@ impl MongoHandler {
     /// # Errors
     ///
     /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
-    /// settings and for a client that does not ask for replies to its writes.
+    /// settings, for those that the database decides, and for a client that does not ask for replies to its writes.
     pub fn from_database(database: &Database, config: MongoConfig) -> Result<Self> {
         Store::of(database, config).map(Self::of)
     }

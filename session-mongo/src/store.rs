@@ -71,6 +71,7 @@ impl Store {
 
     /// Takes a database that the application has connected to.
     pub(crate) fn of(database: &Database, config: MongoConfig) -> Result<Self> {
+        config.refuse_connecting()?;
         let config = config.checked()?;
         client::refuse_unacknowledged(database.write_concern())?;
         let collections = client::collections(database, &config, None);

@@ -13,6 +13,7 @@ use crate::table::Tables;
 /// What `open` does about the tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Schema {
     /// Makes the tables that are missing, then checks them. Needs the right to
     /// create tables only where one is missing. The default.
@@ -24,8 +25,8 @@ pub enum Schema {
 
 /// Which server and table, and how long to wait for them.
 ///
-/// Deserializes from any format; unknown fields are errors, and all but `url`
-/// have defaults. `Debug` hides the URL.
+/// Deserializes from any format; unknown fields are errors, and all have
+/// defaults. `Debug` hides the URL.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,10 +43,10 @@ pub enum Schema {
 pub struct MysqlConfig {
     /// The server, user and database:
     /// `mysql://user:password@host:3306/database?ssl-mode=verify_identity`.
-    /// May hold a password. Empty, and not used, for a handler made
-    /// [from a pool](crate::MysqlHandler::from_pool).
+    /// May hold a password. Default none, which only a handler made
+    /// [from a pool](crate::MysqlHandler::from_pool) can do with.
     #[serde(default)]
-    pub url: String,
+    pub url: Option<String>,
     /// The table of the sessions, as `table` or `database.table`: letters,
     /// digits, `_` and `$`, at most 58. The table of the locks has the same
     /// name with `_locks` at its end. Default `sessions`.
@@ -60,18 +61,21 @@ pub struct MysqlConfig {
     #[serde(default = "default_max_record_bytes")]
     pub max_record_bytes: usize,
     /// Connections that are open at the same time; more calls wait for their
-    /// turn. Default 16, at least 1, at most 10,000. Without effect on a handler
-    /// made from a pool.
+    /// turn. Default 16, at least 1, at most 10,000. A pool of the application's
+    /// has a limit of its own.
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
     /// How long one statement may take with everything that it waits for: a
     /// connection, the server, locks, retries. In seconds when read from a
-    /// file. Default 2 s, at least 10 ms, at most an hour.
+    /// file. Default 2 s, at least 10 ms, at most an hour. The server waits for
+    /// a lock half as long, but in whole seconds and one at the least: of a
+    /// second or less it may yet execute what was given up.
     #[serde(default = "default_timeout", with = "session_core::seconds")]
     pub timeout: Duration,
     /// How long a connection is used before a new one takes its place, so that
     /// a change of address is noticed. In seconds when read from a file.
-    /// Default 30 min. Without effect on a handler made from a pool.
+    /// Default 30 min, at least 1 s. A pool of the application's has one of its
+    /// own.
     #[serde(default = "default_max_lifetime", with = "session_core::seconds")]
     pub max_lifetime: Duration,
 }
@@ -101,20 +105,14 @@ const MAX_RECORD_BYTES: usize = (1 << 24) - 1;
 const MAX_CONNECTIONS: usize = 10_000;
 const TIMEOUT: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3600);
+/// With less there would be a new connection for every call.
+const MIN_LIFETIME: Duration = Duration::from_secs(1);
 
 impl MysqlConfig {
     /// Takes the URL and defaults for the rest.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            table: default_table(),
-            schema: Schema::default(),
-            max_record_bytes: default_max_record_bytes(),
-            max_connections: default_max_connections(),
-            timeout: default_timeout(),
-            max_lifetime: default_max_lifetime(),
-        }
+        Self { url: Some(url.into()), ..Self::default() }
     }
 
     /// Sets the table of the sessions.
@@ -180,6 +178,19 @@ impl MysqlConfig {
         Ok(schema::ddl(&Tables::parse(&self.table)?))
     }
 
+    /// Refuses what a pool of the application's decides.
+    pub(crate) fn refuse_connecting(&self) -> Result<()> {
+        let Self { url, max_connections, max_lifetime, .. } = Self::default();
+        if (&self.url, self.max_connections, self.max_lifetime)
+            == (&url, max_connections, max_lifetime)
+        {
+            return Ok(());
+        }
+        Err(error::invalid(
+            "the pool knows the server; leave out url, max_connections and max_lifetime",
+        ))
+    }
+
     /// Checks everything but the URL.
     pub(crate) fn checked(&self) -> Result<Tables> {
         if !(1..=MAX_RECORD_BYTES).contains(&self.max_record_bytes) {
@@ -191,6 +202,9 @@ impl MysqlConfig {
         if !TIMEOUT.contains(&self.timeout) {
             return Err(error::invalid("timeout must be from 0.01 to 3600 seconds"));
         }
+        if self.max_lifetime < MIN_LIFETIME {
+            return Err(error::invalid("max_lifetime must be 1 second or more"));
+        }
         Tables::parse(&self.table)
     }
 }
@@ -198,7 +212,15 @@ impl MysqlConfig {
 /// Without a URL: for a handler made from a pool.
 impl Default for MysqlConfig {
     fn default() -> Self {
-        Self::new("")
+        Self {
+            url: None,
+            table: default_table(),
+            schema: Schema::default(),
+            max_record_bytes: default_max_record_bytes(),
+            max_connections: default_max_connections(),
+            timeout: default_timeout(),
+            max_lifetime: default_max_lifetime(),
+        }
     }
 }
 
@@ -241,8 +263,23 @@ mod tests {
             good().with_max_connections(0),
             good().with_timeout(Duration::ZERO),
             good().with_timeout(Duration::MAX),
+            good().with_max_lifetime(Duration::from_millis(999)),
         ] {
             assert_eq!(bad.checked().unwrap_err().kind(), ErrorKind::InvalidConfig, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_takes_no_settings_that_would_have_no_effect() {
+        let good = MysqlConfig::default().with_table("a.b").with_timeout(Duration::from_secs(1));
+        assert!(good.refuse_connecting().is_ok());
+        for bad in [
+            MysqlConfig::new("mysql://h/d"),
+            good.clone().with_max_connections(17),
+            good.with_max_lifetime(Duration::from_secs(60)),
+        ] {
+            let err = bad.refuse_connecting().unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{bad:?}");
         }
     }
 

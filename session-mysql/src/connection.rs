@@ -75,7 +75,9 @@ pub(crate) const MAX_PACKET: &str = "SELECT CAST(@@max_allowed_packet AS UNSIGNE
 /// Returns what is sent first on every connection.
 ///
 /// Locks of rows and of tables are waited for about half as long as we wait for
-/// an answer, so that the server says what is the matter before we give up.
+/// an answer, so that the server says what is the matter before we give up. It
+/// counts in whole seconds and waits one at the least: of a deadline of a second
+/// or less we are the first to give up.
 pub(crate) fn init(timeout: Duration) -> SqlStr {
     let wait = (timeout / 2).as_secs().max(1);
     let sql = format!(

@@ -31,8 +31,9 @@ use crate::store::Store;
 /// use session_mysql::{MysqlConfig, MysqlHandler};
 ///
 /// # async fn example() -> session_core::Result<()> {
-/// let handler = MysqlHandler::new(MysqlConfig::new("mysql://app:secret@127.0.0.1/app"))?;
-/// handler.open().await?; // makes the tables if they are missing
+/// // Makes the tables if they are missing.
+/// let config = MysqlConfig::new("mysql://app:secret@127.0.0.1/app");
+/// let handler = MysqlHandler::connect(config).await?;
 ///
 /// let key = SessionKey::from_bytes([7; 32]);
 /// let options = WriteOptions::new(WriteMode::Create, Duration::from_secs(1440));
@@ -54,20 +55,31 @@ impl MysqlHandler {
     /// # Errors
     ///
     /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
-    /// settings and for a URL that cannot be read.
+    /// settings, for a URL that cannot be read, and for none.
     pub fn new(config: MysqlConfig) -> Result<Self> {
-        if config.url.is_empty() {
-            return Err(error::invalid("name a server, as in mysql://user:password@host/database"));
-        }
         let MysqlConfig { timeout, max_connections, max_lifetime, .. } = config;
-        let pool = Pool::new(&config.url, max_connections, timeout, max_lifetime)?;
+        let url = config.url.as_deref().ok_or_else(|| {
+            error::invalid("name a server, as in mysql://user:password@host/database")
+        })?;
+        let pool = Pool::new(url, max_connections, timeout, max_lifetime)?;
         Self::of(Client::own(pool, timeout), config)
     }
 
-    /// Uses a pool that the application has already.
+    /// The same, and connects.
     ///
-    /// Of the settings, `url`, `max_connections` and `max_lifetime` have no
-    /// effect. sqlx's pool asks the server whenever a connection is taken (unless
+    /// # Errors
+    ///
+    /// As [`new`](Self::new) and [`open`](SessionHandler::open).
+    pub async fn connect(config: MysqlConfig) -> Result<Self> {
+        let handler = Self::new(config)?;
+        handler.open().await?;
+        Ok(handler)
+    }
+
+    /// Uses a pool that the application has already. `url`, `max_connections`
+    /// and `max_lifetime` must be left out of the settings.
+    ///
+    /// sqlx's pool asks the server whenever a connection is taken (unless
     /// `test_before_acquire(false)`) and when it is given back: two round trips
     /// more for each call, about twice the time. The pool must leave
     /// `autocommit` on; what else it sets for its connections is its own affair.
@@ -75,8 +87,10 @@ impl MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible settings.
+    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// settings, and for those that the pool decides.
     pub fn from_pool(pool: MySqlPool, config: MysqlConfig) -> Result<Self> {
+        config.refuse_connecting()?;
         Self::of(Client::theirs(pool, config.timeout), config)
     }
 

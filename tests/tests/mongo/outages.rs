@@ -278,9 +278,11 @@ async fn a_closed_handler_says_so_and_leaves_the_applications_client_open() {
     assert!(err.to_string().contains("closed") && begin.elapsed() < LATE, "{err}");
 
     let config = patient(&Shared::MongoDb.url());
-    let client = mongodb::Client::with_uri_str(&config.uri).await.unwrap();
+    let client = mongodb::Client::with_uri_str(config.uri.as_ref().unwrap()).await.unwrap();
     let database = client.database(config.database.as_deref().unwrap());
-    let handler = MongoHandler::from_database(&database, config).unwrap();
+    let err = MongoHandler::from_database(&database, config).unwrap_err();
+    assert_eq!(err.kind(), ErrorKind::InvalidConfig, "the URI would have no effect: {err}");
+    let handler = MongoHandler::from_database(&database, MongoConfig::default()).unwrap();
     handler.open().await.unwrap();
     create(&handler).await;
     handler.close().await.unwrap();

@@ -35,9 +35,7 @@ pub(crate) fn patient(url: &str) -> MongoConfig {
 
 /// Opens a handler.
 pub(crate) async fn open(config: MongoConfig) -> MongoHandler {
-    let handler = MongoHandler::new(config).unwrap();
-    handler.open().await.unwrap();
-    handler
+    MongoHandler::connect(config).await.unwrap()
 }
 
 /// Opens a handler with default settings on a server's database `tests`.
@@ -65,7 +63,7 @@ pub(crate) async fn with_collection(server: Shared) -> (MongoHandler, Collection
 
 /// Returns the collection that a configuration names.
 pub(crate) async fn collection(config: &MongoConfig) -> Collection<Document> {
-    let client = Client::with_uri_str(&config.uri).await.unwrap();
+    let client = Client::with_uri_str(config.uri.as_ref().unwrap()).await.unwrap();
     let database = client.database(config.database.as_deref().unwrap_or("tests"));
     database.collection(&config.collection)
 }

@@ -140,7 +140,7 @@ async fn both_schemes_lead_to_the_same_sessions(kind: Kind) {
     let config = config(kind.shared());
     let table = &config.table;
     let registry = Registry::new().with(MysqlFactory::new());
-    let rest = config.url.strip_prefix("mysql://").expect("a URL");
+    let rest = url(&config).strip_prefix("mysql://").expect("a URL");
     let [one, other] = ["mysql", "mariadb"].map(|scheme| {
         format!("{scheme}://{rest}?session.table={table}&session.timeout=30&session.schema=create")
     });

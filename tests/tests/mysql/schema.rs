@@ -27,7 +27,7 @@ on_both! {
 /// Opens a handler on a table that somebody has changed, and returns what it says.
 async fn refusal(kind: Kind, change: &str) -> String {
     let config = config(kind.shared());
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     prepare(&mut past, &config).await;
     run(&mut past, change.replace("{s}", &config.table)).await;
     let handler = MysqlHandler::new(config).expect("a configuration");
@@ -97,7 +97,7 @@ async fn a_table_with_more_columns_is_fine_if_they_have_defaults(kind: Kind) {
     let text = refusal(kind, "ALTER TABLE {s} ADD note VARCHAR(10) NOT NULL").await;
     assert!(text.contains("`note`"), "{text}");
     let config = config(kind.shared());
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     prepare(&mut past, &config).await;
     let table = &config.table;
     run(&mut past, format!("ALTER TABLE {table} ADD note VARCHAR(10), ADD n INT DEFAULT 1")).await;
@@ -106,7 +106,7 @@ async fn a_table_with_more_columns_is_fine_if_they_have_defaults(kind: Kind) {
 
 async fn printed_statements_make_tables_that_pass_the_check(kind: Kind) {
     let config = config(kind.shared()).with_schema(Schema::Check);
-    prepare(&mut connection(&config.url).await, &config).await;
+    prepare(&mut connection(url(&config)).await, &config).await;
     works(&open(config).await).await;
 }
 
@@ -141,7 +141,7 @@ async fn processes_that_make_the_tables_at_once_all_succeed(kind: Kind) {
 async fn least_rights_are_enough_on_prepared_tables(kind: Kind) {
     let server = kind.own().start().await.expect("a server");
     let mut config = config_of(server.url());
-    prepare(&mut connection(&config.url).await, &config).await;
+    prepare(&mut connection(url(&config)).await, &config).await;
     let table = config.table.clone();
     let rights = "SELECT, INSERT, UPDATE, DELETE";
     server.user("app", &format!("{rights} ON tests.{table}")).await.expect("a user");
@@ -149,7 +149,7 @@ async fn least_rights_are_enough_on_prepared_tables(kind: Kind) {
         .run(&format!("GRANT {rights} ON tests.{table}_locks TO 'app'@'%'"))
         .await
         .expect("grant");
-    config.url = server.url_of("app");
+    config.url = Some(server.url_of("app"));
 
     let handler = open(config).await;
     works(&handler).await;
@@ -185,8 +185,8 @@ async fn who_may_not_make_a_missing_table_is_told_so(kind: Kind) {
 
 async fn a_database_must_be_named(kind: Kind) {
     let mut config = config(kind.shared());
-    let (server, _) = config.url.rsplit_once('/').expect("a database");
-    config.url = server.to_owned();
+    let (server, _) = url(&config).rsplit_once('/').expect("a database");
+    config.url = Some(server.to_owned());
     let (err, text) = told(MysqlHandler::new(config).expect("a configuration").open().await);
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     assert!(text.contains("name a database"), "{text}");
@@ -194,8 +194,9 @@ async fn a_database_must_be_named(kind: Kind) {
 
 async fn a_table_may_be_in_another_database(kind: Kind) {
     let mut config = config(kind.shared());
-    let (server, database) = config.url.rsplit_once('/').expect("a database");
+    let all = url(&config).to_owned();
+    let (server, database) = all.rsplit_once('/').expect("a database");
     config.table = format!("{database}.{}", config.table);
-    config.url = server.to_owned();
+    config.url = Some(server.to_owned());
     works(&open(config).await).await;
 }

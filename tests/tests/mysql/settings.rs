@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::{Bytes, ErrorKind, GcRequest, SessionHandler, WriteMode, WriteOptions};
-use session_mysql::MysqlHandler;
+use session_mysql::{MysqlConfig, MysqlHandler};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 
 use crate::support::*;
@@ -24,7 +24,7 @@ on_both! {
 async fn a_server_that_is_not_strict_cuts_nothing_off(kind: Kind) {
     let server = kind.own().option("--sql-mode=").start().await.expect("a server");
     let config = config_of(server.url()).with_max_record_bytes(70_000);
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     let handler = open(config.clone()).await;
     let key = fresh_key();
     let large = Bytes::from(vec![7; 70_000]);
@@ -72,7 +72,7 @@ async fn the_time_zone_makes_no_difference(kind: Kind) {
     let ours = open(config.clone()).await;
     let options: MySqlConnectOptions = server.url().parse().expect("a URL");
     let pool = MySqlPoolOptions::new().connect_lazy_with(options.timezone(Some("-11:30".into())));
-    let theirs = MysqlHandler::from_pool(pool, config.clone()).expect("a configuration");
+    let theirs = MysqlHandler::from_pool(pool, on_a_pool(&config)).expect("a configuration");
     let (key, _) = created(&ours, "a").await;
     holds(&theirs, &key, "a").await;
     assert!(theirs.touch(&key, 2 * LONG).await.expect("touch"));
@@ -103,8 +103,8 @@ async fn a_payload_above_the_packet_size_is_refused_before_it_is_sent(kind: Kind
     let config = config_of(server.url()).with_max_connections(1);
     let handler = open(config.clone()).await;
     let pool =
-        MySqlPoolOptions::new().max_connections(1).connect_lazy(&config.url).expect("a pool");
-    let of_pool = MysqlHandler::from_pool(pool, config).expect("a configuration");
+        MySqlPoolOptions::new().max_connections(1).connect_lazy(&server.url()).expect("a pool");
+    let of_pool = MysqlHandler::from_pool(pool, on_a_pool(&config)).expect("a configuration");
     let fits = Bytes::from(vec![1; (1 << 20) - 2000]);
     let over = Bytes::from(vec![1; 1 << 20]);
     for handler in [&handler, &of_pool] {
@@ -131,7 +131,7 @@ async fn a_server_that_is_read_only_says_so_and_is_asked_again_on_a_new_connecti
     let admin = open(config.clone()).await;
     server.user("app", "SELECT, INSERT, UPDATE, DELETE ON tests.*").await.expect("a user");
     let mut config = config;
-    config.url = server.url_of("app");
+    config.url = Some(server.url_of("app"));
     let handler = open(config).await;
     let (key, version) = created(&handler, "a").await;
     server.run("SET GLOBAL read_only = 1").await.expect("read only");
@@ -176,7 +176,7 @@ async fn a_server_that_prepares_no_more_statements_is_sent_text(kind: Kind) {
 async fn a_pool_without_autocommit_is_refused(kind: Kind) {
     let server = kind.own().option("--autocommit=0").start().await.expect("a server");
     let pool = MySqlPoolOptions::new().connect_lazy(&server.url()).expect("a pool");
-    let handler = MysqlHandler::from_pool(pool, config_of("")).expect("a configuration");
+    let handler = MysqlHandler::from_pool(pool, MysqlConfig::default()).expect("a configuration");
     let (err, text) = told(handler.open().await);
     assert_eq!(err.kind(), ErrorKind::InvalidConfig);
     assert!(text.contains("autocommit"), "{text}");

@@ -79,15 +79,19 @@ pub(crate) async fn two(server: Shared) -> (MysqlHandler, MysqlHandler) {
 /// Opens a handler on a pool as an application would have it.
 pub(crate) async fn handler_of_pool(server: Shared) -> MysqlHandler {
     let pool = MySqlPool::connect(&server.url()).await.expect("a pool");
-    let handler = MysqlHandler::from_pool(pool, config(server)).expect("a configuration");
+    let config = on_a_pool(&config(server));
+    let handler = MysqlHandler::from_pool(pool, config).expect("a configuration");
     handler.open().await.expect("open");
     handler
 }
 
 pub(crate) async fn open(config: MysqlConfig) -> MysqlHandler {
-    let handler = MysqlHandler::new(config).expect("a configuration");
-    handler.open().await.expect("open");
-    handler
+    MysqlHandler::connect(config).await.expect("open")
+}
+
+/// Returns the settings for a pool that leads to the same tables.
+pub(crate) fn on_a_pool(config: &MysqlConfig) -> MysqlConfig {
+    MysqlConfig::default().with_table(&config.table).with_timeout(config.timeout)
 }
 
 /// Returns settings for tables of their own on a shared server.
@@ -98,6 +102,11 @@ pub(crate) fn config(server: Shared) -> MysqlConfig {
 /// Returns settings for tables of their own.
 pub(crate) fn config_of(url: impl Into<String>) -> MysqlConfig {
     MysqlConfig::new(url).with_table(fresh_name()).with_max_connections(6).with_timeout(PATIENT)
+}
+
+/// Returns the URL of the server that a configuration names.
+pub(crate) fn url(config: &MysqlConfig) -> &str {
+    config.url.as_deref().expect("a URL")
 }
 
 /// Opens a connection past the handler.
