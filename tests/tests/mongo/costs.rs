@@ -7,7 +7,7 @@ use session_tests::servers::Mongo;
 use crate::support::*;
 
 /// Counts the commands of a call by the server's profile of our collections.
-async fn commands(mongo: &Mongo, call: impl Future<Output = ()>) -> Vec<Document> {
+pub(crate) async fn commands(mongo: &Mongo, call: impl Future<Output = ()>) -> Vec<Document> {
     let database = mongo.direct().unwrap().database("tests");
     let profile = database.collection::<Document>("system.profile");
     database.run_command(doc! { "profile": 0 }).await.unwrap();
@@ -24,7 +24,7 @@ async fn commands(mongo: &Mongo, call: impl Future<Output = ()>) -> Vec<Document
     commands
 }
 
-fn kinds(commands: &[Document]) -> Vec<&str> {
+pub(crate) fn kinds(commands: &[Document]) -> Vec<&str> {
     commands.iter().map(|command| command.get_str("op").unwrap()).collect()
 }
 

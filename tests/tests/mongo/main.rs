@@ -12,4 +12,5 @@ mod failover;
 mod failpoints;
 mod indexes;
 mod outages;
+mod site;
 mod support;

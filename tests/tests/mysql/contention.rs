@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, GcRequest, Owner, SessionHandler, WriteMode, WriteOptions};
-use sqlx::Connection;
+use sqlx::{Connection, Row};
 use tokio::sync::Barrier;
 
 use crate::support::*;
@@ -14,6 +14,7 @@ on_both! {
     a_deadlock_that_others_cause_is_tried_again
     a_row_that_others_hold_is_waited_for_and_then_given_up
     a_locked_table_is_given_up_within_the_deadline
+    a_table_that_is_being_altered_is_given_up_within_the_deadline
     a_session_that_expires_while_a_write_waits_stays_expired
     a_killed_statement_says_what_is_true
     a_hundred_increments_from_two_pools_all_count
@@ -100,7 +101,7 @@ async fn a_deadlock_that_others_cause_is_tried_again(kind: Kind) {
         until(async || handler.read(key).await.expect("read").is_none()).await;
     }
     let [first, second] = keys.map(|key| format!("x'{key}'"));
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     // Heavier than ours, so that the server gives ours up.
     run(&mut past, format!("CREATE TABLE {table}_big (n INT PRIMARY KEY)")).await;
     run(&mut past, "BEGIN").await;
@@ -123,7 +124,7 @@ async fn a_row_that_others_hold_is_waited_for_and_then_given_up(kind: Kind) {
     let handler = open(config.clone()).await;
     let (held, version) = created(&handler, "a").await;
     let (free, _) = created(&handler, "a").await;
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     run(&mut past, "BEGIN").await;
     run(&mut past, format!("SELECT 1 FROM {table} WHERE id = x'{held}' FOR UPDATE")).await;
     let begin = Instant::now();
@@ -166,12 +167,43 @@ async fn a_locked_table_is_given_up_within_the_deadline(kind: Kind) {
     past.close().await.expect("close");
 }
 
+/// The alteration waits for somebody's transaction, and everybody else for it.
+async fn a_table_that_is_being_altered_is_given_up_within_the_deadline(kind: Kind) {
+    let server = kind.own().start().await.expect("a server");
+    let config = config_of(server.url()).with_timeout(Duration::from_secs(2));
+    let table = config.table.clone();
+    let handler = open(config).await;
+    let other = open(config_of(server.url())).await;
+    let (key, _) = created(&handler, "a").await;
+    let mut reader = server.connection().await.expect("a connection");
+    run(&mut reader, format!("START TRANSACTION; SELECT COUNT(*) FROM {table}")).await;
+    let mut past = server.connection().await.expect("a connection");
+    let altering = tokio::spawn(async move {
+        run(&mut past, format!("ALTER TABLE {table} ADD COLUMN note INT NULL")).await;
+    });
+    until(async || {
+        let rows = sqlx::raw_sql("SHOW PROCESSLIST").fetch_all(&mut reader).await.expect("a list");
+        let mut states = rows.iter().map(|row| row.get_unchecked::<Option<&str>, _>("State"));
+        states.any(|state| state.is_some_and(|state| state.contains("metadata lock")))
+    })
+    .await;
+    let begin = Instant::now();
+    let (err, text) = told(handler.write(&key, "b".into(), &replacing()).await);
+    assert!(err.kind().is_outage(), "{text}");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    works(&other).await;
+    run(&mut reader, "COMMIT").await;
+    altering.await.expect("an alteration");
+    assert!(handler.read(&key).await.expect("read").is_some());
+    works(&handler).await;
+}
+
 /// The write began in time, and had to wait until the session was over.
 async fn a_session_that_expires_while_a_write_waits_stays_expired(kind: Kind) {
     let config = config(kind.shared());
     let table = config.table.clone();
     let handler = Arc::new(open(config.clone()).await);
-    let mut past = connection(&config.url).await;
+    let mut past = connection(url(&config)).await;
     let key = fresh_key();
     let brief = WriteOptions::new(WriteMode::Create, Duration::from_millis(700));
     let version = handler.write(&key, "a".into(), &brief).await.expect("create");
@@ -207,7 +239,7 @@ async fn a_killed_statement_says_what_is_true(kind: Kind) {
         let (key, _) = created(&handler, "a").await;
         let ids = connected(&mut observer).await;
         assert_eq!(ids.len(), 1, "the handler keeps its connection");
-        let mut past = connection(&config.url).await;
+        let mut past = connection(url(&config)).await;
         run(&mut past, "BEGIN").await;
         run(&mut past, format!("SELECT 1 FROM {table} WHERE id = x'{key}' FOR UPDATE")).await;
         let writer = Arc::clone(&handler);

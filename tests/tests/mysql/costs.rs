@@ -39,7 +39,7 @@ async fn counts(server: &Sql) -> Counts {
 }
 
 /// Returns what was executed by a call, without what the counting itself costs.
-async fn cost(server: &Sql, call: impl Future<Output = ()>) -> Vec<(&'static str, u64)> {
+pub(crate) async fn cost(server: &Sql, call: impl Future<Output = ()>) -> Vec<(&'static str, u64)> {
     let before = counts(server).await;
     let counting = counts(server).await;
     call.await;

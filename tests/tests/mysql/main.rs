@@ -13,3 +13,4 @@ mod crash;
 mod cuts;
 mod schema;
 mod settings;
+mod site;
