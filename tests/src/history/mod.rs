@@ -16,5 +16,5 @@ pub mod search;
 
 pub use self::clock::now;
 pub use self::event::{Answer, Call, Data, End, Event, Line};
-pub use self::read::{Fault, History, Lineage, Operation, read};
+pub use self::read::{Fault, History, Lineage, Operation, WORKER_BITS, read};
 pub use self::recorder::{Pending, Recorder};

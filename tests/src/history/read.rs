@@ -5,6 +5,9 @@ use std::io::{self, BufRead};
 
 use super::{Answer, Call, End, Event, Line};
 
+/// The numbers of a process's workers differ in these lowest bits only.
+pub const WORKER_BITS: u32 = 8;
+
 /// One call with its end.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -54,6 +57,12 @@ pub struct History {
 }
 
 impl Operation {
+    /// Returns which process called.
+    #[must_use]
+    pub const fn process(&self) -> u32 {
+        self.worker >> WORKER_BITS
+    }
+
     /// Whether it was answered.
     #[must_use]
     pub const fn is_ok(&self) -> bool {

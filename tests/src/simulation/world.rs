@@ -9,7 +9,7 @@ use super::{Network, Scheduler, Weather};
 use crate::history::checkers::{Report, Violation, check};
 use crate::history::model::Tolerance;
 use crate::history::{History, Recorder};
-use crate::workload::{Direct, Drive, Habits, Known, Sleep, Subject, Table, final_readings};
+use crate::workload::{Direct, Drive, Habits, Known, Sleep, Subject, Table, final_reading};
 
 /// How many workers there are.
 const WORKERS: u32 = 4;
@@ -150,7 +150,11 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
     network.set(Weather::FAIR);
     let all = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (reader, writer) = (Arc::clone(&subjects[1]), recorder.clone());
-    scheduler.add(async move { final_readings(&*reader, &writer, WORKERS, &all).await });
+    scheduler.add(async move {
+        for known in &all {
+            final_reading(&*reader, &writer, WORKERS, known).await;
+        }
+    });
     let stuck = stuck + scheduler.run();
     let history = History::of(recorder.take());
     let mut report = check(&history, Tolerance { lifetimes: 1_000_000, clocks_differ: false });

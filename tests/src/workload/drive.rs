@@ -1,9 +1,10 @@
 //! Runs workers for a while.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::SessionKey;
 use tokio::task::JoinSet;
@@ -92,6 +93,16 @@ impl Drive {
         }
     }
 
+    /// Asks for one of the sessions until there is an answer, or none for 40 seconds: a
+    /// process that lives to the end of a run shows that the store works for it.
+    pub async fn last_words(&self) {
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        if let Some(known) = self.table.pick(&mut random) {
+            let worker = self.first + self.workers + LOCKSMITHS + 1;
+            final_readings(&*self.subjects[0], &self.recorder, worker, &[known]).await;
+        }
+    }
+
     /// Lets the workers work until they shall stop.
     pub async fn run(self) {
         let mut tasks = JoinSet::new();
@@ -137,21 +148,64 @@ impl Drive {
     }
 }
 
+/// How long a reader at the end goes on asking without any answer.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The rest before it asks again.
+const REST: Duration = Duration::from_millis(100);
+
+/// How many sessions there were to be read at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// Of which the store has said what they are, by each of their ids.
+    pub read: usize,
+    /// Of which it has not.
+    pub unread: usize,
+}
+
 /// Reads every session once more, by all its ids: what was acknowledged must be there.
+/// What is not answered is asked for again, until there was no answer for 40 seconds.
 pub async fn final_readings(
     subject: &dyn Subject,
     recorder: &Recorder,
     worker: u32,
     all: &[Known],
-) {
+) -> Readings {
+    let mut unread: BTreeMap<u64, usize> = BTreeMap::new();
     for known in all {
-        let id = SessionKey::of(&known.id).handle();
-        let pending = recorder.invoke(worker, known.lineage, Call::Load { id });
-        let ended = match subject.load(&known.id, Manner::Merge).await {
-            Ok(Some(held)) => End::Ok(Answer::Found(held.data())),
-            Ok(None) => End::Ok(Answer::Gone),
-            Err(err) => end(&err),
-        };
-        recorder.end(pending, ended);
+        *unread.entry(known.lineage).or_default() += 1;
     }
+    let sessions = unread.len();
+    let mut answered = Instant::now();
+    'all: for known in all {
+        while !final_reading(subject, recorder, worker, known).await {
+            if answered.elapsed() > PATIENCE {
+                break 'all;
+            }
+            tokio::time::sleep(REST).await;
+        }
+        answered = Instant::now();
+        unread.entry(known.lineage).and_modify(|ids| *ids -= 1);
+    }
+    let unread = unread.values().filter(|ids| **ids > 0).count();
+    Readings { read: sessions - unread, unread }
+}
+
+/// Reads a session by one of its ids. Returns whether there was an answer.
+pub async fn final_reading(
+    subject: &dyn Subject,
+    recorder: &Recorder,
+    worker: u32,
+    known: &Known,
+) -> bool {
+    let id = SessionKey::of(&known.id).handle();
+    let pending = recorder.invoke(worker, known.lineage, Call::Load { id });
+    let ended = match subject.load(&known.id, Manner::Merge).await {
+        Ok(Some(held)) => End::Ok(Answer::Found(held.data())),
+        Ok(None) => End::Ok(Answer::Gone),
+        Err(err) => end(&err),
+    };
+    let answered = matches!(ended, End::Ok(_));
+    recorder.end(pending, ended);
+    answered
 }

@@ -10,7 +10,7 @@ mod table;
 mod worker;
 
 pub use self::direct::Direct;
-pub use self::drive::{Drive, final_readings};
+pub use self::drive::{Drive, Readings, final_reading, final_readings};
 pub use self::locksmith::Sleep;
 pub use self::site::Site;
 pub use self::subject::{Held, Life, Manner, Subject};

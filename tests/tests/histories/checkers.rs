@@ -1,11 +1,14 @@
 //! Each checker, on histories that are right and on histories that are wrong.
 
+use session_tests::history::checkers::recovery::Recovery;
 use session_tests::history::checkers::{
     collection, counter, deadlines, destroy as ending, exclusion, expiry, ids, items, linear,
     monotonic, recovery, tags,
 };
 use session_tests::history::model::Tolerance;
-use session_tests::history::{Answer, Call, Data, End, Fault, History, Operation};
+use session_tests::history::{
+    Answer, Call, Data, End, Fault, History, Lineage, Operation, WORKER_BITS,
+};
 
 use crate::support::{EXACT, MS, Story, TAG, a, destroy, found, load, merge, regenerate};
 
@@ -251,21 +254,40 @@ fn a_lock_has_one_holder_at_a_time() {
     assert!(check(&[lock(1, 0, 1, 1), lock(2, 101, 102, 2)]).is_none());
 }
 
+/// A history of calls by processes, each from one moment to another and answered or not.
+fn after_faults(faults: &[(u64, u64)], calls: &[(u32, u64, u64, bool)]) -> Vec<Recovery> {
+    let operations = calls.iter().zip(1..).map(|(&(process, from, to, answered), op)| Operation {
+        end: if answered { End::Ok(Answer::Gone) } else { End::Fail("timeout".into()) },
+        worker: process << WORKER_BITS,
+        ..operation(op, from, to, load("a"), Answer::Gone)
+    });
+    let fault = |&(from, to)| Fault { name: "kill".into(), from: from * MS, to: to * MS };
+    recovery::recoveries(&History {
+        lineages: vec![Lineage { number: TAG, operations: operations.collect() }],
+        others: Vec::new(),
+        faults: faults.iter().map(fault).collect(),
+    })
+}
+
 #[test]
 fn recovery_counts_from_the_end_of_a_fault_to_the_first_answer_to_a_later_call() {
-    let story = Story::of(LONG).then(5, 30, load("a"), found(1, &[], 0)).then(
-        25,
-        32,
-        load("a"),
-        found(1, &[], 0),
-    );
-    let fault = |from, to| Fault { name: "kill".into(), from: from * MS, to: to * MS };
-    let history = History {
-        lineages: vec![story.lineage().clone()],
-        others: Vec::new(),
-        faults: vec![fault(2, 20), fault(30, 40)],
+    let calls = [(1, 5, 30, true), (1, 25, 32, true), (1, 41, 42, false)];
+    let recovered = after_faults(&[(2, 20), (30, 40), (50, 60)], &calls);
+    let after: Vec<_> = recovered.iter().map(|recovery| recovery.after).collect();
+    assert_eq!(after, [Some(12 * MS), None], "nobody asked after the last fault");
+    assert_eq!(recovered[1].tried, MS);
+}
+
+#[test]
+fn a_process_is_answered_soon_after_a_fault_or_has_not_asked_for_long() {
+    let wrong = |calls: &[(u32, u64, u64, bool)]| {
+        recovery::check(&after_faults(&[(10, 20)], calls), 30 * MS).len()
     };
-    let recovered = recovery::recoveries(&history);
-    assert_eq!(recovered[0].after, Some(12 * MS));
-    assert_eq!(recovered[1].after, None);
+    let before = (1, 11, 12, true);
+    assert_eq!(wrong(&[before, (1, 21, 50, true)]), 0);
+    assert_eq!(wrong(&[before, (1, 21, 51, true)]), 1, "too late");
+    assert_eq!(wrong(&[before, (1, 11, 21, true), (1, 50, 51, false)]), 0, "the run ended");
+    assert_eq!(wrong(&[before, (1, 11, 21, true), (1, 51, 52, false)]), 1, "never");
+    assert_eq!(wrong(&[(2, 11, 12, true), (1, 21, 22, true), (2, 51, 52, false)]), 1, "for one");
+    assert_eq!(wrong(&[(1, 80, 90, true)]), 0, "a process that began later");
 }

@@ -47,7 +47,7 @@ async fn visit(seed: u64, args: &str) -> (Vec<&'static str>, usize) {
     stop.store(true, Ordering::Relaxed);
     workers.await.unwrap();
     let all = all.lock().unwrap().clone();
-    final_readings(&site, &recorder, u32::MAX, &all).await;
+    assert_eq!(final_readings(&site, &recorder, u32::MAX, &all).await.unread, 0);
     let report = check(&History::of(recorder.take()), Tolerance::default());
     let answered = report.operations - report.open - report.failed;
     (report.violations.iter().map(|violation| violation.checker).collect(), answered)

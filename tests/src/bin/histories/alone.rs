@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use session_tests::history::Recorder;
-use session_tests::workload::{Drive, Known, final_readings};
+use session_tests::workload::{Drive, Known, Readings, final_readings};
 
 use crate::Failure;
 use crate::child::{self, Here};
@@ -51,14 +51,17 @@ impl Scene for Here {
     }
 }
 
-pub(crate) async fn run(options: &Options, uri: &str, recorder: &Recorder) -> Result<(), Failure> {
+pub(crate) async fn run(
+    options: &Options,
+    uri: &str,
+    recorder: &Recorder,
+) -> Result<Readings, Failure> {
     let all = All::default();
     let mut here = Here::open(options, uri, 0, recorder.clone(), all.tell()).await?;
     let workers = tokio::spawn(here.drive.clone().run());
     torment(&mut here, options, recorder).await?;
     end(&here.drive, workers).await?;
-    final_readings(&here.direct, recorder, LAST_READER, &all.get()).await;
-    Ok(())
+    Ok(final_readings(&here.direct, recorder, LAST_READER, &all.get()).await)
 }
 
 /// Lets workers come to their end.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rustix::process::Signal;
 use session_tests::history::Recorder;
-use session_tests::workload::{Drive, Life, Site, final_readings};
+use session_tests::workload::{Drive, Life, Readings, Site, final_readings};
 use session_tests::{Probe, servers};
 
 use crate::Failure;
@@ -38,7 +38,7 @@ pub(crate) async fn run(
     options: &Options,
     store: &mut Store,
     recorder: &Recorder,
-) -> Result<(), Failure> {
+) -> Result<Readings, Failure> {
     if matches!(store, Store::Memory) && options.processes > 1 {
         return Err("the memory of a process is its own: --processes 1".into());
     }
@@ -54,8 +54,7 @@ pub(crate) async fn run(
     let mut application = Application { options, store, probes, site, drive, broken: 0 };
     torment(&mut application, options, recorder).await?;
     end(&application.drive, workers).await?;
-    final_readings(&application.site, recorder, LAST_READER, &all.get()).await;
-    Ok(())
+    Ok(final_readings(&application.site, recorder, LAST_READER, &all.get()).await)
 }
 
 fn start(options: &Options, uri: &str) -> servers::Result<Probe> {

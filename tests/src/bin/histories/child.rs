@@ -10,7 +10,7 @@ use session_core::{ErrorKind, MemoryFactory, Operation, SessionHandler, SessionI
 use session_file::FileFactory;
 use session_http::registry;
 use session_redis::RedisFactory;
-use session_tests::history::Recorder;
+use session_tests::history::{Recorder, WORKER_BITS};
 use session_tests::workload::{Direct, Drive, Habits, Known, Subject, Table};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
 use tokio::sync::mpsc;
@@ -100,7 +100,7 @@ pub(crate) fn drive(
     Drive {
         subjects: vec![subject],
         workers: options.workers,
-        first: process << 8,
+        first: process << WORKER_BITS,
         seed: options.seed,
         recorder,
         table: Arc::new(Table::new(WINDOW, USES)),
@@ -175,6 +175,7 @@ pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
                 }
                 // What was dropped unfinished may still be at work.
                 tokio::time::sleep(Duration::from_millis(200)).await;
+                here.drive.last_words().await;
                 println!("done");
                 return Ok(());
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rustix::process::Signal;
 use session_tests::history::Recorder;
-use session_tests::workload::{Known, final_readings};
+use session_tests::workload::{Known, Readings, final_readings};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,6 +18,9 @@ use crate::options::Options;
 use crate::report::LAST_READER;
 use crate::scene::{Scene, signal, torment};
 use crate::store::Store;
+
+/// How long the processes may take to come to their end, with what they ask at last.
+const ENDING: Duration = Duration::from_secs(120);
 
 /// Sessions that a new process is told of.
 const RECENT: usize = 8;
@@ -46,7 +49,7 @@ pub(crate) async fn run(
     options: &Options,
     store: &mut Store,
     recorder: &Recorder,
-) -> Result<(), Failure> {
+) -> Result<Readings, Failure> {
     let (sender, said) = unbounded_channel();
     let (processes, all) = (Vec::new(), Vec::new());
     let mut crew = Crew { options, store, processes, broken: 0, started: 0, all, sender, said };
@@ -55,8 +58,7 @@ pub(crate) async fn run(
     crew.end().await?;
     let uri = crew.store.uri(options);
     let here = Here::open(options, &uri, 0, recorder.clone(), Arc::new(|_: &Known| {})).await?;
-    final_readings(&here.direct, recorder, LAST_READER, &crew.all).await;
-    Ok(())
+    Ok(final_readings(&here.direct, recorder, LAST_READER, &crew.all).await)
 }
 
 impl Crew<'_> {
@@ -123,7 +125,7 @@ impl Crew<'_> {
     async fn end(&mut self) -> Result<(), Failure> {
         self.tell("stop", 0).await;
         let mut done = 0;
-        let limit = tokio::time::Instant::now() + Duration::from_secs(60);
+        let limit = tokio::time::Instant::now() + ENDING;
         while done < self.processes.len() {
             match tokio::time::timeout_at(limit, self.said.recv()).await {
                 Ok(Some((_, line))) if line == "done" => done += 1,

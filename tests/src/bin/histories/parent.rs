@@ -18,14 +18,14 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     println!("again: {}", options.command());
     let mut store = Store::open(&options).await?;
     let recorder = Recorder::to_file(&history_file(&options, 0), 0)?;
-    if options.http {
-        application::run(&options, &mut store, &recorder).await?;
+    let readings = if options.http {
+        application::run(&options, &mut store, &recorder).await?
     } else if matches!(store, Store::Memory) {
-        alone::run(&options, &store.uri(&options), &recorder).await?;
+        alone::run(&options, &store.uri(&options), &recorder).await?
     } else {
-        crew::run(&options, &mut store, &recorder).await?;
-    }
-    let right = report(&options, &keep, &store.version().await?)?;
+        crew::run(&options, &mut store, &recorder).await?
+    };
+    let right = report(&options, &keep, &store.version().await?, readings)?;
     if !right && !kept {
         println!("the history is kept in {}", directory.keep().display());
     }

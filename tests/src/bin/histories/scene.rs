@@ -23,7 +23,8 @@ pub(crate) trait Scene {
     async fn heal(&mut self, name: &str) -> Result<(), Failure>;
 }
 
-/// Breaks and repairs one thing after another, as long as the options say.
+/// Breaks and repairs one thing after another, as long as the options say, and everything
+/// once in any case.
 pub(crate) async fn torment(
     scene: &mut dyn Scene,
     options: &Options,
@@ -32,13 +33,18 @@ pub(crate) async fn torment(
     let mut random = fastrand::Rng::with_seed(options.seed);
     let end = Instant::now() + Duration::from_secs_f64(options.seconds);
     let mut round = Vec::new();
-    while Instant::now() < end {
-        scene.pass(soon(&mut random, 100..600).min(end)).await;
+    // What has not happened yet.
+    let mut missing = options.nemeses.len();
+    while missing > 0 || Instant::now() < end {
+        let pause = soon(&mut random, 100..600);
+        scene.pass(if missing > 0 { pause } else { pause.min(end) }).await;
         if round.is_empty() {
             round.clone_from(&options.nemeses);
             random.shuffle(&mut round);
         }
-        let Some(name) = round.pop().filter(|_| Instant::now() < end) else { continue };
+        let goes_on = missing > 0 || Instant::now() < end;
+        let Some(name) = round.pop().filter(|_| goes_on) else { continue };
+        missing = missing.saturating_sub(1);
         recorder.fault(Event::Fault(name.clone()));
         let broken = scene.fault(&name, &mut random).await;
         broken.map_err(|err| format!("{name} cannot be done: {err}"))?;

@@ -62,7 +62,7 @@ pub struct Report {
     pub violations: Vec<Violation>,
 }
 
-/// Runs all checkers. Not [`recovery`], which has no right and wrong without faults.
+/// Runs all checkers but [`recovery`], which needs faults and a limit.
 #[must_use]
 pub fn check(history: &History, tolerance: Tolerance) -> Report {
     let mut report = Report {
