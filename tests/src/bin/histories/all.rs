@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-const RUNS: [Run; 13] = [
+const RUNS: [Run; 14] = [
     Run::of("memory", "calls,cancel,collect,clock"),
     Run { nemeses: "calls,cancel,collect,clock,kill-client,stop-client", ..FILE },
     Run::of("disk", "calls,full,power"),
@@ -52,6 +52,7 @@ const RUNS: [Run; 13] = [
     // By default a primary shows what no other member has yet, and may have to take it back.
     Run::of("mongodb-replica-set", "calls,cancel,collect,kill-client,failover,lone-primary")
         .with("readConcernLevel=linearizable"),
+    Run::of("mongodb-replica-set", "calls,failover,lone-primary").with_stale_reads(),
     FILE.http(),
     REDIS.http(),
 ];

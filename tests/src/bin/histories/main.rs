@@ -6,6 +6,7 @@ mod alone;
 mod application;
 mod child;
 mod clock;
+mod count;
 mod crew;
 mod options;
 mod parent;

@@ -23,6 +23,7 @@ usage: histories [--store URI | --server NAME] [options]
                    mongodb, mongodb-replica-set
   --option K=V     added to the URI; repeatable
   --seconds N      how long [20]
+  --operations N   longer than that, until there were so many [0]
   --seed S         what all draw by [the time]
   --processes N    how many use the store, but for memory: [2, over HTTP 4]
   --workers N      how many in each, over HTTP how many visitors [4, over HTTP 8]
@@ -59,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) server: Option<String>,
     pub(crate) extra: Vec<String>,
     pub(crate) seconds: f64,
+    /// How many operations there shall be at the least.
+    pub(crate) operations: u64,
     pub(crate) seed: u64,
     pub(crate) processes: u32,
     pub(crate) workers: u32,
@@ -102,6 +105,7 @@ impl Options {
             server: None,
             extra: Vec::new(),
             seconds: 20.0,
+            operations: 0,
             seed: session_tests::history::now(),
             processes: 2,
             workers: 4,
@@ -124,6 +128,7 @@ impl Options {
                 Long("server") => options.server = Some(args.value()?.string()?),
                 Long("option") => options.extra.push(args.value()?.string()?),
                 Long("seconds") => options.seconds = args.value()?.parse()?,
+                Long("operations") => options.operations = args.value()?.parse()?,
                 Long("seed") => seed = Some(args.value()?.parse()?),
                 Long("count") => count = args.value()?.parse()?,
                 Long("processes") => processes = Some(args.value()?.parse()?),
@@ -185,6 +190,9 @@ impl Options {
         }
         self.extra.iter().for_each(|extra| say("option", extra.clone()));
         say("seconds", self.seconds.to_string());
+        if self.operations > 0 {
+            say("operations", self.operations.to_string());
+        }
         say("seed", self.seed.to_string());
         say("processes", self.processes.to_string());
         say("workers", self.workers.to_string());

@@ -1,6 +1,7 @@
 //! What breaks, and when: drawn by the seed.
 
 use std::ops::Range;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use session_tests::history::{Event, Recorder};
 
 use crate::Failure;
+use crate::count::Count;
 use crate::options::Options;
 
 /// Where workers are at work, and what can break there.
@@ -23,8 +25,8 @@ pub(crate) trait Scene {
     async fn heal(&mut self, name: &str) -> Result<(), Failure>;
 }
 
-/// Breaks and repairs one thing after another, as long as the options say, and everything
-/// once in any case.
+/// Breaks and repairs one thing after another, as long and for as many operations as the
+/// options say, and everything once in any case.
 pub(crate) async fn torment(
     scene: &mut dyn Scene,
     options: &Options,
@@ -35,15 +37,20 @@ pub(crate) async fn torment(
     let mut round = Vec::new();
     // What has not happened yet.
     let mut missing = options.nemeses.len();
-    while missing > 0 || Instant::now() < end {
+    let mut count = Count::of(options.keep.as_deref().unwrap_or(Path::new(".")));
+    loop {
+        let too_few = options.operations > 0 && count.operations()? < options.operations;
+        let goes_on = |missing| missing > 0 || too_few || Instant::now() < end;
+        if !goes_on(missing) {
+            break;
+        }
         let pause = soon(&mut random, 100..600);
-        scene.pass(if missing > 0 { pause } else { pause.min(end) }).await;
+        scene.pass(if missing > 0 || too_few { pause } else { pause.min(end) }).await;
         if round.is_empty() {
             round.clone_from(&options.nemeses);
             random.shuffle(&mut round);
         }
-        let goes_on = missing > 0 || Instant::now() < end;
-        let Some(name) = round.pop().filter(|_| goes_on) else { continue };
+        let Some(name) = round.pop().filter(|_| goes_on(missing)) else { continue };
         missing = missing.saturating_sub(1);
         recorder.fault(Event::Fault(name.clone()));
         let broken = scene.fault(&name, &mut random).await;
