@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use session_core::{ErrorKind, SessionHandler, SessionKey};
+use session_core::{ErrorKind, GcRequest, PageRequest, SessionHandler, SessionKey};
 use session_file::{Durability, FileConfig, FileHandler};
 use tempfile::TempDir;
 
@@ -62,7 +62,8 @@ fn repair(bytes: &mut [u8]) {
 }
 
 /// A file is a session, none, or damage; listing and collecting bear it, and it
-/// can always be ended. The first byte says whether the checksums are made right.
+/// can always be ended. The first byte says whether the checksums are made right, and
+/// whether there is a walk.
 pub fn file_record(bytes: &[u8]) {
     let Some((how, bytes)) = bytes.split_first() else { return };
     let mut bytes = bytes.to_vec();
@@ -89,6 +90,12 @@ pub fn file_record(bytes: &[u8]) {
                 }
                 Ok(_) => {}
                 Err(err) => assert_eq!(err.kind(), ErrorKind::Corrupt, "{err}"),
+            }
+            // Walks over all directories, so not for every input.
+            if how / 2 % 8 == 0 {
+                let lister = handler.lister().expect("files can be listed");
+                lister.list(&PageRequest::first(9)).await.expect("damage is passed over");
+                handler.gc(&GcRequest::default()).await.expect("damage is passed over");
             }
             handler.destroy(&KEY, None).await.expect("it can be ended");
             assert!(handler.read(&KEY).await.expect("the store works").is_none());

@@ -19,13 +19,28 @@ const PER_BYTE: usize = 512;
 /// Inputs for each target.
 const INPUTS: usize = 4000;
 
+/// The tests of this program.
+const TESTS: [(&str, fn()); 2] = [
+    (
+        "every_decoder_allocates_in_proportion_to_its_input",
+        every_decoder_allocates_in_proportion_to_its_input,
+    ),
+    ("no_decoder_keeps_what_it_allocates", no_decoder_keeps_what_it_allocates),
+];
+
+/// Does what matters of a harness, which would count along.
 fn main() {
-    // The harness that this test has not got would count along.
-    if std::env::args().any(|argument| argument == "--list") {
-        println!("every_decoder_allocates_in_proportion_to_its_input: test");
-        return;
+    let has = |name: &str| std::env::args().any(|argument| argument == name);
+    // None is to be asked for.
+    let tests = if has("--ignored") { &[][..] } else { &TESTS };
+    for (name, test) in tests {
+        if has("--list") {
+            println!("{name}: test");
+        } else {
+            test();
+            println!("test {name} ... ok");
+        }
     }
-    every_decoder_allocates_in_proportion_to_its_input();
 }
 
 fn every_decoder_allocates_in_proportion_to_its_input() {
@@ -50,5 +65,29 @@ fn every_decoder_allocates_in_proportion_to_its_input() {
             worst = worst.max(more / input.len().max(64));
         }
         println!("figure: {name}: {worst} bytes allocated per byte at most, of {INPUTS} inputs");
+    }
+}
+
+/// Rounds, each of the same inputs.
+const ROUNDS: usize = 2;
+
+fn no_decoder_keeps_what_it_allocates() {
+    for (name, target) in TARGETS {
+        let corpus = corpus(name);
+        let mut mutator = Mutator::new(3);
+        let inputs: Vec<_> = (0..INPUTS / 8).map(|_| mutator.next(&corpus)).collect();
+        let kept = || {
+            let region = Region::new(GLOBAL);
+            inputs.iter().for_each(|input| target(input));
+            let change = region.change();
+            change.bytes_allocated.cast_signed() - change.bytes_deallocated.cast_signed()
+        };
+        // What is made once for the whole process.
+        kept();
+        let least = (0..ROUNDS).map(|_| kept()).min().expect("there are rounds");
+        // Threads of a runtime come and go; what leaks, leaks in every round.
+        let allowed = inputs.len().cast_signed();
+        assert!(least < allowed, "{name}: {least} bytes kept of {allowed} inputs");
+        println!("figure: {name}: {least} bytes kept of {allowed} inputs");
     }
 }

@@ -4,6 +4,7 @@
 //! `SESSION_FUZZ_INPUTS` changes the number, `SESSION_FUZZ_SEED` the inputs; for
 //! runs that look for new paths see the folder `fuzz`.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use session_decoders::{Mutator, TARGETS, corpus};
@@ -80,6 +81,16 @@ fn every_target_has_a_test() {
     for (name, _) in TARGETS {
         assert!(here.contains(&format!("\"{name}\"")), "{name}");
     }
+}
+
+#[test]
+fn the_fuzzers_run_every_target_and_no_other() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
+    let programs = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let programs: BTreeSet<_> =
+        programs.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let targets: BTreeSet<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(programs, targets);
 }
 
 /// Writes the inputs to begin from to where `cargo fuzz` looks for them.
