@@ -18,6 +18,7 @@ use session_core::{
 };
 use session_file::{Durability, FileConfig, FileHandler};
 use session_http::{KeyRing, RequestSessionExt, SessionLayer};
+use session_tests::servers::{Own, Shared};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::site::{Answer, cookie, request, send, text};
@@ -25,6 +26,9 @@ use crate::site::{Answer, cookie, request, send, text};
 /// Data, owner, key of a value and password.
 const CANARY: &str = "c4n4ry-hunter2";
 const SIGNING: &[u8] = b"c4n4ry-hunter2-signing-key-of-32-bytes-and-more";
+
+/// One of each kind.
+const SERVERS: [Shared; 4] = [Shared::Redis, Shared::MariaDb, Shared::MySql, Shared::MongoDb];
 
 /// All that was printed, by anybody in this process.
 #[derive(Clone, Default)]
@@ -128,7 +132,6 @@ async fn live(handler: Arc<dyn SessionHandler>, output: &Output) -> Vec<String> 
     let chaos = Chaos::new(handler);
     let mut policy = Policy::default();
     policy.max_bytes = 4096;
-    policy.deadline = Duration::from_millis(200);
     let sessions =
         SessionManager::builder(chaos.clone()).policy(policy).observer(Everybody).build().unwrap();
     let keys = KeyRing::new([SIGNING]).unwrap();
@@ -213,29 +216,54 @@ async fn live(handler: Arc<dyn SessionHandler>, output: &Output) -> Vec<String> 
     secrets
 }
 
-/// Addresses of stores that cannot be reached, are wrong, or are not addresses.
+/// Addresses of every engine at which nobody listens.
+const NOBODY: [&str; 6] = [
+    "redis://c4n4ry-hunter2:c4n4ry-hunter2@127.0.0.1:1/0?session.timeout=0.2",
+    "rediss://user:c4n4ry-hunter2@127.0.0.1:1/0?session.timeout=0.2",
+    "redis+cluster://user:c4n4ry-hunter2@127.0.0.1:1?session.timeout=0.2",
+    "redis+sentinel://user:c4n4ry-hunter2@127.0.0.1:1/0?session.master=m&session.timeout=0.2",
+    "mysql://user:c4n4ry-hunter2@127.0.0.1:1/db?session.timeout=0.2",
+    "mongodb://user:c4n4ry-hunter2@127.0.0.1:1/db?session.timeout=0.2",
+];
+
+/// Opens a store that cannot be opened. Returns why, after everything is told to the output.
+async fn refused(uri: &str, output: &Output) -> ErrorKind {
+    let err = match session_http::registry().connect(uri).await {
+        Ok(handler) => {
+            output.debug(&handler);
+            handler.open().await.expect_err("a store that cannot be opened")
+        }
+        Err(err) => err,
+    };
+    output.error(&err);
+    err.kind()
+}
+
+/// Addresses of stores that cannot be reached, do not let in, are wrong, or are not addresses.
 async fn connect_in_vain(output: &Output) {
+    for uri in NOBODY {
+        let kind = refused(uri, output).await;
+        assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Timeout), "{uri}: {kind}");
+    }
+    for server in SERVERS {
+        let url = server.url();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        let kind = refused(&format!("{scheme}://tests:c4n4ry-hunter2@{rest}"), output).await;
+        assert_eq!(kind, ErrorKind::PermissionDenied, "{server:?}");
+    }
     let registry = session_http::registry();
     // What is no server has no password; a path is not secret.
-    let servers = registry.schemes().filter(|scheme| !["file", "memory"].contains(scheme));
-    let schemes: Vec<_> = servers.map(str::to_owned).collect();
-    for scheme in schemes {
+    for scheme in registry.schemes().filter(|scheme| !["file", "memory"].contains(scheme)) {
         for rest in [
-            "//c4n4ry-hunter2:c4n4ry-hunter2@127.0.0.1:1/0?session.connect_timeout=0.2",
-            "//user:c4n4ry-hunter2@127.0.0.1:1/db",
             "//user:c4n4ry-hunter2@[bad/0",
-            "//user:c4n4ry-hunter2@h/?session.c4n4ry-hunter2=1",
-            "//user:c4n4ry-hunter2@h/?c4n4ry=%zz",
+            // Names of options are not secret, and are quoted to say which is wrong.
+            "//user:c4n4ry-hunter2@127.0.0.1:1/?session.typo=1",
+            "//user:c4n4ry-hunter2@127.0.0.1:1/?c4n4ry=%zz",
             "c4n4ry-hunter2@",
         ] {
-            // Names of options are not secret, and are quoted to say which is wrong.
-            let uri = format!("{scheme}:{rest}").replace("session.c4n4ry-hunter2", "session.typo");
-            let connecting = registry.connect(&uri);
-            match tokio::time::timeout(Duration::from_secs(5), connecting).await {
-                Ok(Err(err)) => output.error(&err),
-                Ok(Ok(handler)) => output.debug(&handler),
-                Err(_) => {}
-            }
+            let kind = refused(&format!("{scheme}:{rest}"), output).await;
+            assert_eq!(kind, ErrorKind::InvalidConfig, "{scheme}:{rest}");
         }
     }
 }
@@ -264,6 +292,12 @@ async fn no_secret_is_in_any_log_metric_error_or_panic() {
     secrets.push(String::from_utf8(SIGNING.to_vec()).unwrap());
     secrets.extend(live(Arc::new(MemoryHandler::new()), output).await);
     secrets.extend(live(Arc::new(FileHandler::new(config).unwrap()), output).await);
+    for server in SERVERS {
+        let own = Own::shared(server);
+        let handler = session_http::registry().connect(&own.url()).await.unwrap();
+        secrets.extend(live(handler, output).await);
+        own.clear().await.unwrap();
+    }
     connect_in_vain(output).await;
     for (key, unit, description, value) in snapshotter.snapshot().into_vec() {
         output.debug(&(key, unit, description, value));
