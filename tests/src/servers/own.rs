@@ -1,5 +1,6 @@
 //! The part of a server that belongs to one test.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use mongodb::bson::{Document, doc};
@@ -97,23 +98,81 @@ impl Own {
     }
 
     async fn clear_redis(&self) -> Result<()> {
+        for (mut node, keys) in self.redis_keys().await? {
+            for key in keys {
+                // One by one, as they have different slots in a cluster.
+                let _: () = redis::cmd("UNLINK").arg(key).query_async(&mut node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many records are in it, and those which the server would keep for
+    /// ever: their keys in Redis, their ids in MongoDB.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, and for MariaDB and MySQL: their tables require
+    /// a deadline.
+    pub async fn endless(&self) -> Result<(u64, Vec<String>)> {
+        match self.kind() {
+            Kind::Redis => self.endless_in_redis().await,
+            Kind::Mongo => self.endless_in_mongo().await,
+            Kind::Sql => Err("no row is without a deadline".into()),
+        }
+    }
+
+    async fn endless_in_redis(&self) -> Result<(u64, Vec<String>)> {
+        let (mut records, mut endless) = (0, Vec::new());
+        for (mut node, keys) in self.redis_keys().await? {
+            for key in keys {
+                let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut node).await?;
+                records += 1;
+                if left == -1 {
+                    endless.push(key);
+                }
+            }
+        }
+        Ok((records, endless))
+    }
+
+    async fn endless_in_mongo(&self) -> Result<(u64, Vec<String>)> {
+        let (mut records, mut endless) = (0, Vec::new());
+        let client = mongodb::Client::with_uri_str(&self.server).await?;
+        let database = client.database(&self.name);
+        let no_date = doc! { "$not": { "$type": "date" } };
+        for name in database.list_collection_names().await? {
+            let collection = database.collection::<Document>(&name);
+            records += collection.count_documents(doc! {}).await?;
+            let filter = doc! { "exp": no_date.clone(), "until": no_date.clone() };
+            let mut found = collection.find(filter).await?;
+            while found.advance().await? {
+                endless.push(format!("{name}: {:?}", found.current().get("_id")));
+            }
+        }
+        client.shutdown().await;
+        Ok((records, endless))
+    }
+
+    /// Returns the keys in it, with the node that has them.
+    async fn redis_keys(&self) -> Result<Vec<(MultiplexedConnection, Vec<String>)>> {
         let pattern = format!("{}:*", self.name);
+        let mut all = Vec::new();
         for mut node in self.primaries().await? {
-            let mut cursor = 0_u64;
+            let (mut cursor, mut keys) = (0_u64, BTreeSet::new());
             loop {
                 let scan = redis::cmd("SCAN").arg(cursor).arg("MATCH").arg(&pattern).to_owned();
-                let (next, keys): (u64, Vec<String>) = scan.query_async(&mut node).await?;
-                for key in keys {
-                    // One by one, as they have different slots in a cluster.
-                    let _: () = redis::cmd("UNLINK").arg(key).query_async(&mut node).await?;
-                }
+                let (next, page): (u64, Vec<String>) = scan.query_async(&mut node).await?;
+                // A key may be on several pages.
+                keys.extend(page);
                 cursor = next;
                 if cursor == 0 {
                     break;
                 }
             }
+            all.push((node, keys.into_iter().collect()));
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Connects to all nodes that take writes.

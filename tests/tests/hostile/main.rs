@@ -4,6 +4,7 @@
 
 mod browser;
 mod cookies;
+mod deadlines;
 mod leaks;
 mod limits;
 mod site;
