@@ -58,7 +58,7 @@ const fn driven(operation: Operation, keeper: Keeper, store_cpu: f64) -> Bar {
     }
 }
 
-/// Bold in the report is what does not hold.
+/// Bold in the report is what does not hold: what is above its bar.
 const BARS: [Bar; 39] = [
     bar(Untouched, Layer, Bare, None, None),
     bar(Untouched, Ours(Memory), Bare, Some(1.05), Some(1.05)),
@@ -376,7 +376,9 @@ pub(crate) fn about() -> Value {
         "commit": output("git", &["rev-parse", "--short", "HEAD"]),
         "rustc": output("rustc", &["--version"]),
         "valgrind": output("valgrind", &["--version"]),
-        "kernel": output("uname", &["-sr"]),
+        // Without what the builder has put behind the version.
+        "kernel": output("uname", &["-sr"])
+            .map(|kernel| kernel.split('-').next().unwrap_or_default().to_owned()),
         "cpu": cpu_model(),
         "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
     })
