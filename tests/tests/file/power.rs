@@ -80,7 +80,7 @@ fn without_flushes_a_power_cut_leaves_whole_records_or_damage_that_is_seen() {
     println!("figure: disks that lost power, durability=process: {disks}");
 }
 
-/// The same with other sessions, until a thousand disks were looked at.
+/// The same again, until a thousand disks were looked at.
 #[test]
 #[ignore = "takes minutes"]
 fn a_thousand_disks_that_lost_power_hold_what_they_should() {

@@ -28,7 +28,8 @@ fn sections() -> BTreeMap<&'static str, Vec<Row>> {
             let fields: Vec<_> = line.split('\t').collect();
             let [id, tier, what, tests, rest @ ..] = &fields[..] else { panic!("{line}") };
             assert!(!what.is_empty(), "{id}");
-            let tests = tests.split(' ').filter(|test| *test != "-").collect();
+            let tests = tests.split(' ').filter(|test| *test != "-");
+            let tests = tests.map(|test| test.strip_prefix("long:").unwrap_or(test)).collect();
             let reason = rest.first().copied().unwrap_or_default();
             sections.entry(section).or_default().push(Row { id, tier, tests, reason });
         }
