@@ -162,10 +162,16 @@ impl Lost {
             "data": { "closeConnection": true },
         })
         .await;
+        // It takes its time to refuse, so that it is well before the attempts are used up.
         let deny = doc! {
             "configureFailPoint": "failCommand",
             "mode": { "skip": 1 },
-            "data": { "failCommands": [command], "errorCode": 10107 },
+            "data": {
+                "failCommands": [command],
+                "errorCode": 10107,
+                "blockConnection": true,
+                "blockTimeMS": 1000,
+            },
         };
         let times = run(deny).await.get("count").unwrap().clone();
         let times = times.as_i64().or(times.as_i32().map(i64::from)).unwrap() + 1;
