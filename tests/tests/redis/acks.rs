@@ -46,7 +46,8 @@ impl Pair {
 
 fn with_acks(url: String) -> RedisHandler {
     let config = RedisConfig::new(url).with_replica_acks(1, Duration::from_millis(200));
-    RedisHandler::new(config).unwrap()
+    // The replica is waited for in vain, never the primary.
+    RedisHandler::new(config.with_timeout(PATIENCE)).unwrap()
 }
 
 fn ann() -> Owner {

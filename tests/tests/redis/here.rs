@@ -17,6 +17,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(600);
 /// More than the default deadline of a call, and what a busy machine may add.
 pub(crate) const SLACK: Duration = Duration::from_secs(3);
 
+/// A deadline that a server which is well meets on any machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 static PREFIXES: AtomicU32 = AtomicU32::new(0);
 
 /// Returns a prefix that no other test has, not even of another run.

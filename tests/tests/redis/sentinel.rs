@@ -9,8 +9,12 @@ use session_tests::servers::{Redis, RedisSentinel};
 use crate::here::*;
 
 fn with_acks(url: &str) -> RedisHandler {
+    RedisHandler::new(acks(url)).unwrap()
+}
+
+fn acks(url: &str) -> RedisConfig {
     let config = RedisConfig::new(url.split('?').next().unwrap()).with_master("mymaster");
-    RedisHandler::new(config.with_replica_acks(1, Duration::from_millis(400))).unwrap()
+    config.with_replica_acks(1, Duration::from_millis(400))
 }
 
 /// Calls until one goes through, and returns how long that took.
@@ -91,7 +95,9 @@ async fn reads_go_where_writes_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_no_replica_confirmed_is_open() {
     let servers = RedisSentinel::redis().start().await.unwrap();
-    let handler = with_acks(&servers.url());
+    // The replicas are waited for in vain, never the primary.
+    let config = acks(&servers.url()).with_timeout(PATIENCE);
+    let handler = RedisHandler::new(config).unwrap();
     let key = create(&handler, "session").await;
     let version = handler.read(&key).await.unwrap().unwrap().version;
     let primary = servers.primary().await.unwrap();
