@@ -34,7 +34,7 @@ pub struct Policy {
     /// `session.gc_maxlifetime`.
     pub idle: Duration,
     /// How long a session lives at the most, from its creation or the last
-    /// [`authenticated`](crate::Session::authenticated), however much it is
+    /// [`mark_authenticated`](crate::Session::mark_authenticated), however much it is
     /// used. Default 12 h (NIST SP 800-63B-4, AAL3). `None` for no such limit.
     pub absolute: Option<Duration>,
     /// The least time between two extensions of a session that is only read; each
@@ -61,7 +61,7 @@ pub struct Policy {
     /// How long after a change of id the old id still reads, so that requests
     /// on their way do not fail. Default 0, at most 60 s. There is none where a
     /// new id goes with a change of privilege: with
-    /// [`authenticated`](crate::Session::authenticated),
+    /// [`mark_authenticated`](crate::Session::mark_authenticated),
     /// [`bind`](crate::Session::bind) or [`unbind`](crate::Session::unbind) in the same save.
     pub grace: Duration,
     /// Whether one request at a time may use a session. Default no.

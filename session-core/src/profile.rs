@@ -19,7 +19,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 ///
 /// The store's clock decides about both, and the manager's about the second one,
 /// too. Being used restarts the first one;
-/// [`authenticated`](crate::Session::authenticated) restarts both, so call it
+/// [`mark_authenticated`](crate::Session::mark_authenticated) restarts both, so call it
 /// when a user has signed in again. A level also asks how users sign in, which
 /// is the application's matter.
 ///

@@ -98,7 +98,7 @@ impl Session {
     /// # Errors
     ///
     /// When the session must not be changed.
-    pub fn authenticated(&self) -> Result<()> {
+    pub fn mark_authenticated(&self) -> Result<()> {
         let now = self.0.core.now();
         let absolute = self.0.core.policy.absolute.map(|absolute| now.after(absolute));
         self.change(|state| {
@@ -107,7 +107,7 @@ impl Session {
         })
     }
 
-    /// Returns how long ago [`authenticated`](Self::authenticated) was called;
+    /// Returns how long ago [`mark_authenticated`](Self::mark_authenticated) was called;
     /// `None` if never. Ask for a password again when it is too long.
     #[must_use]
     pub fn since_authenticated(&self) -> Option<Duration> {

@@ -141,7 +141,7 @@ async fn framed(serializers: Serializers) -> Vec<Vec<u8>> {
     }
     session.flash("notice", "hello").expect("a value");
     session.bind("ann").expect("an owner");
-    session.authenticated().expect("a session");
+    session.mark_authenticated().expect("a session");
     session.set_idle(Some(Duration::from_secs(60))).expect("a session");
     session.set_persistent(Some(true)).expect("a session");
     session.save().await.expect("memory saves");

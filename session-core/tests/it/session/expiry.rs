@@ -137,7 +137,7 @@ async fn signing_in_again_restarts_the_absolute_lifetime() {
     rig.clock.advance(SECOND * 60);
     let session = rig.load(&id).await;
     assert_eq!(session.since_authenticated(), None);
-    session.authenticated().unwrap();
+    session.mark_authenticated().unwrap();
     session.save().await.unwrap();
     rig.clock.advance(SECOND * 60);
     let session = rig.load(&id).await;

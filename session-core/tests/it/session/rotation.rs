@@ -211,7 +211,7 @@ async fn a_change_of_privilege_gives_the_old_id_no_grace() {
         if login {
             session.bind("tom").unwrap()
         } else {
-            session.authenticated().unwrap()
+            session.mark_authenticated().unwrap()
         }
         session.save().await.unwrap();
         let by_old = rig.load(&old).await;
@@ -227,7 +227,7 @@ async fn a_grace_does_not_reach_beyond_a_change_of_privilege() {
     let session = rig.load(&old).await;
     session.regenerate().unwrap();
     session.save().await.unwrap();
-    session.authenticated().unwrap();
+    session.mark_authenticated().unwrap();
     session.regenerate().unwrap();
     session.save().await.unwrap();
     assert_eq!(rig.load(&old).await.get::<i64>("k").unwrap(), None);
