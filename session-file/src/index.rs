@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_core::{
-    ErrorKind, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey, SessionMeta,
-    Timestamp,
+    Cursor, ErrorKind, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey,
+    SessionMeta, Timestamp,
 };
 
+use crate::error::NAME;
 use crate::handler::FileHandler;
 use crate::layout::{self, OwnerHash};
-use crate::lister::{cursor, place};
 use crate::shard::Shard;
 use crate::store::Store;
 use crate::{error, io};
@@ -162,7 +162,7 @@ impl Store {
         keys.retain(|key| after.is_none_or(|after| *key > after));
         let more = keys.len() > limit;
         keys.truncate(limit);
-        let next = keys.last().copied().filter(|_| more).map(cursor);
+        let next = keys.last().filter(|_| more).map(Cursor::after);
         let mut items = Vec::new();
         for key in keys {
             if let Marked::Live { meta, .. } = self.visit(owner, &key)? {
@@ -213,7 +213,8 @@ impl Store {
 #[async_trait]
 impl SessionIndex for FileHandler {
     async fn sessions(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
-        let (after, limit) = place(request, Operation::Index)?;
+        let after = request.after(Operation::Index).map_err(|err| err.with_backend(NAME))?;
+        let limit = request.limit.max(1);
         let owner = owner.clone();
         self.run(Operation::Index, move |store| store.sessions(&owner, after, limit)).await
     }

@@ -1,12 +1,12 @@
 //! Listing all sessions, a shard at a time and in the order of their keys.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use rustix::fs::OFlags;
 use session_core::{
     Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister, SessionMeta,
 };
 
+use crate::error::NAME;
 use crate::handler::FileHandler;
 use crate::layout::Entry;
 use crate::store::{Store, shard_of};
@@ -69,11 +69,12 @@ impl Store {
 #[async_trait]
 impl SessionLister for FileHandler {
     async fn list(&self, request: &PageRequest) -> Result<Page> {
-        let (after, limit) = place(request, Operation::List)?;
+        let after = request.after(Operation::List).map_err(|err| err.with_backend(NAME))?;
+        let limit = request.limit.max(1);
         self.run(Operation::List, move |store| {
             let mut items = Vec::new();
             let last = store.walk(after, limit, |meta| items.push(meta))?;
-            Ok(Page::new(items, last.map(cursor)))
+            Ok(Page::new(items, last.as_ref().map(Cursor::after)))
         })
         .await
     }
@@ -86,25 +87,4 @@ impl SessionLister for FileHandler {
         })
         .await
     }
-}
-
-/// Returns after which key a page begins, and the most records to look at: at
-/// least one, so that every page leads on to the next.
-pub(crate) fn place(request: &PageRequest, op: Operation) -> Result<(Option<SessionKey>, usize)> {
-    let after = match &request.cursor {
-        None => None,
-        Some(cursor) => {
-            let bytes = cursor.as_bytes().as_ref().try_into().map_err(|_| {
-                let message = "the cursor is not from this listing; start again without one";
-                error::new(ErrorKind::InvalidConfig, op, message)
-            })?;
-            Some(SessionKey::from_bytes(bytes))
-        }
-    };
-    Ok((after, request.limit.max(1)))
-}
-
-/// Makes the cursor of the page after `last`.
-pub(crate) fn cursor(last: SessionKey) -> Cursor {
-    Cursor::new(Bytes::copy_from_slice(last.as_bytes()))
 }

@@ -1,13 +1,10 @@
 //! Listing all sessions in the order of their keys.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use mongodb::bson::{Document, doc};
-use session_core::{
-    Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
-};
+use session_core::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 
-use crate::error;
+use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
 use crate::record::{self, live, meta_fields};
 use crate::store::{Store, all, and};
@@ -23,7 +20,7 @@ impl Store {
         filter: Document,
         request: &PageRequest,
     ) -> Result<Page> {
-        let after = place(request, op)?;
+        let after = request.after(op).map_err(|err| err.with_backend(NAME))?;
         let limit = u32::try_from(request.limit).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
         let mut filter = and(filter, doc! { "$expr": live() });
         if let Some(after) = after {
@@ -41,7 +38,7 @@ impl Store {
                 fields.meta()
             })
             .await?;
-            Ok(Page::new(items, last.filter(|_| seen == limit).map(cursor)))
+            Ok(Page::new(items, last.filter(|_| seen == limit).as_ref().map(Cursor::after)))
         })
         .await
     }
@@ -67,19 +64,4 @@ impl SessionLister for MongoHandler {
 /// Returns the filter that leaves out pointers.
 fn listed() -> Document {
     doc! { "ptr": { "$exists": false } }
-}
-
-/// Returns after which key a page begins.
-fn place(request: &PageRequest, op: Operation) -> Result<Option<SessionKey>> {
-    let Some(cursor) = &request.cursor else { return Ok(None) };
-    let bytes = cursor.as_bytes().as_ref().try_into().map_err(|_| {
-        let message = "the cursor is not from this listing; start again without one";
-        error::new(ErrorKind::InvalidConfig, op, message)
-    })?;
-    Ok(Some(SessionKey::from_bytes(bytes)))
-}
-
-/// Makes the cursor of the page after `last`.
-fn cursor(last: SessionKey) -> Cursor {
-    Cursor::new(Bytes::copy_from_slice(last.as_bytes()))
 }

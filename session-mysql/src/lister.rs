@@ -1,18 +1,17 @@
 //! Listing all sessions, in the order of their keys.
 
 use async_trait::async_trait;
-use session_core::{
-    Bytes, Cursor, ErrorKind, Operation, Page, PageRequest, Result, SessionKey, SessionLister,
-};
+use session_core::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 use sqlx::SqlStr;
 use sqlx::mysql::MySqlRow;
 
 use crate::client::Again;
 use crate::connection::Answer;
+use crate::error::NAME;
 use crate::handler::MysqlHandler;
 use crate::param::Param;
+use crate::record;
 use crate::store::Store;
-use crate::{error, record};
 
 impl Store {
     /// Reads one page. `first` and `after` are the statements for the first page
@@ -24,7 +23,7 @@ impl Store {
         [first, after]: [&SqlStr; 2],
         params: &[Param<'_>],
     ) -> Result<Page> {
-        let place = place(request, op)?;
+        let place = request.after(op).map_err(|err| err.with_backend(NAME))?;
         let limit = request.limit.clamp(1, MAX_PAGE);
         let mut params = params.to_vec();
         params.extend(place.as_ref().map(Param::from));
@@ -33,7 +32,8 @@ impl Store {
         let answer: Answer<Vec<MySqlRow>> =
             self.client.call(op, Again::Reads, sql, &params).await?;
         let next = answer.rows.last().filter(|_| answer.rows.len() == limit);
-        let next = next.map(|row| record::key(op, row)).transpose()?.map(|last| cursor(&last));
+        let next =
+            next.map(|row| record::key(op, row)).transpose()?.map(|last| Cursor::after(&last));
         let items = answer.rows.iter().map(|row| record::meta(op, row)).collect::<Result<_>>()?;
         Ok(Page::new(items, next))
     }
@@ -59,21 +59,4 @@ impl SessionLister for MysqlHandler {
         };
         Ok(count.unsigned_abs())
     }
-}
-
-/// Returns after which key a page begins.
-fn place(request: &PageRequest, op: Operation) -> Result<Option<SessionKey>> {
-    let place = request.cursor.as_ref().map(|cursor| {
-        let bytes = cursor.as_bytes().as_ref().try_into().map_err(|_| {
-            let message = "the cursor is not from this listing; start again without one";
-            error::new(ErrorKind::InvalidConfig, op, message)
-        })?;
-        Ok(SessionKey::from_bytes(bytes))
-    });
-    place.transpose()
-}
-
-/// Makes the cursor of the page after `last`.
-fn cursor(last: &SessionKey) -> Cursor {
-    Cursor::new(Bytes::copy_from_slice(last.as_bytes()))
 }

@@ -16,7 +16,9 @@ use crate::config::RedisConfig;
 use crate::dial::{Dialer, Greeting, Target};
 use crate::error::Failure;
 use crate::keys::Name;
-use crate::link::{Link, Live};
+use crate::link::Link;
+#[cfg(feature = "cluster")]
+use crate::link::Live;
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 

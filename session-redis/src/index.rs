@@ -10,13 +10,12 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use redis::{Cmd, Value};
 use session_core::{
-    Cursor, ErrorKind, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey,
-    SessionMeta,
+    Cursor, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey, SessionMeta,
 };
 
 use crate::call::{Call, Repeat};
 use crate::client::Place;
-use crate::error::{self, Failure};
+use crate::error::{self, Failure, NAME};
 use crate::handler::RedisHandler;
 use crate::store::{Store, failed};
 
@@ -158,7 +157,7 @@ impl SessionIndex for RedisHandler {
     async fn sessions(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
         let op = Operation::Index;
         let (store, owner) = (&*self.store, owner.as_str().as_bytes());
-        let after = request.cursor.as_ref().map(place).transpose()?;
+        let after = request.after(op).map_err(|err| err.with_backend(NAME))?;
         let limit = request.limit.max(1);
         let mut keys = store.entries(store.client.begin(op), owner).await?;
         if let Some(after) = after {
@@ -173,7 +172,7 @@ impl SessionIndex for RedisHandler {
                 found.truncate(limit - items.len());
                 let last = found.last().map(|meta| meta.key);
                 items.append(&mut found);
-                return Ok(Page::new(items, last.map(cursor)));
+                return Ok(Page::new(items, last.as_ref().map(Cursor::after)));
             }
             items.append(&mut found);
             if items.len() == limit {
@@ -181,7 +180,7 @@ impl SessionIndex for RedisHandler {
             }
         }
         let next = keys.get(looked_at.wrapping_sub(1)).filter(|_| looked_at < keys.len());
-        Ok(Page::new(items, next.copied().map(cursor)))
+        Ok(Page::new(items, next.map(Cursor::after)))
     }
 
     async fn revoke(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
@@ -205,17 +204,4 @@ impl SessionIndex for RedisHandler {
         }
         Ok(count)
     }
-}
-
-/// Returns after which session a page begins.
-fn place(cursor: &Cursor) -> Result<SessionKey> {
-    let bytes = cursor.as_bytes().as_ref().try_into().map_err(|_| {
-        let message = "the cursor is not from this listing; start again without one";
-        error::new(ErrorKind::InvalidConfig, Operation::Index, message)
-    })?;
-    Ok(SessionKey::from_bytes(bytes))
-}
-
-fn cursor(last: SessionKey) -> Cursor {
-    Cursor::new(session_core::Bytes::copy_from_slice(last.as_bytes()))
 }

@@ -49,6 +49,22 @@ impl PageRequest {
     pub const fn at(cursor: Cursor, limit: usize) -> Self {
         Self { cursor: Some(cursor), limit }
     }
+
+    /// Returns the session after which the page begins, for engines that list in
+    /// the order of keys and make their cursors with [`Cursor::after`]. `None` for
+    /// the start.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] if the cursor is of another kind.
+    pub fn after(&self, operation: Operation) -> Result<Option<SessionKey>> {
+        let Some(Cursor(bytes)) = &self.cursor else { return Ok(None) };
+        let bytes = bytes.as_ref().try_into().map_err(|_| {
+            let message = "the cursor is not from this listing; start again without one";
+            Error::new(ErrorKind::InvalidConfig, operation, message)
+        })?;
+        Ok(Some(SessionKey::from_bytes(bytes)))
+    }
 }
 
 /// One page of a listing.
@@ -110,6 +126,13 @@ impl Cursor {
     #[must_use]
     pub const fn new(bytes: Bytes) -> Self {
         Self(bytes)
+    }
+
+    /// Makes the cursor of the page after a session, for engines that list in the
+    /// order of keys.
+    #[must_use]
+    pub fn after(last: &SessionKey) -> Self {
+        Self(Bytes::copy_from_slice(last.as_bytes()))
     }
 
     /// Returns the engine's bytes.

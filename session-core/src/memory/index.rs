@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::MemoryHandler;
-use super::lister::{cursor, place};
-use crate::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
+use super::{MemoryHandler, NAME};
+use crate::{Cursor, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 
 impl MemoryHandler {
     /// Removes a record if it still belongs to `owner`. Returns whether it was live.
@@ -24,9 +23,10 @@ impl MemoryHandler {
 impl SessionIndex for MemoryHandler {
     async fn sessions(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
         let now = self.now();
-        let (after, limit) = place(request, Operation::Index)?;
+        let after = request.after(Operation::Index).map_err(|err| err.with_backend(NAME))?;
+        let limit = request.limit.max(1);
         let keys = self.store.owned(owner, after, limit);
-        let next = keys.last().copied().filter(|_| keys.len() == limit).map(cursor);
+        let next = keys.last().filter(|_| keys.len() == limit).map(Cursor::after);
         let live = keys.into_iter().filter_map(|key| {
             let shard = self.store.shard(&key);
             let record = shard.live(&key, now)?;
