@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::header::{CACHE_CONTROL, COOKIE, Entry, VARY};
+use http::header::{CACHE_CONTROL, COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use pin_project_lite::pin_project;
 use session_core::{BoxFuture, CookieAction, Error, Result, Save, Shielded};
@@ -144,39 +144,20 @@ fn refuse<B>(lazy: &LazySession, err: &Error) -> Response<SessionBody<B>> {
 ///
 /// A `Cache-Control` that the handler has set stays if it keeps them out itself.
 pub(crate) fn mark_private(headers: &mut HeaderMap, varies: &HeaderName, action: &CookieAction) {
-    let value = || {
-        if *varies == COOKIE {
-            HeaderValue::from_static("Cookie")
-        } else {
-            HeaderValue::from_name(varies.clone())
-        }
-    };
-    match headers.entry(VARY) {
-        Entry::Vacant(entry) => {
-            entry.insert(value());
-        }
-        Entry::Occupied(mut entry) => {
-            if !entry.iter().any(|field| lists(field, varies)) {
-                entry.append(value());
-            }
-        }
+    if !headers.get_all(VARY).iter().any(|field| lists(field, varies)) {
+        let value = match *varies == COOKIE {
+            true => HeaderValue::from_static("Cookie"),
+            false => HeaderValue::from_name(varies.clone()),
+        };
+        headers.append(VARY, value);
     }
-    // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
-    let control = || {
-        HeaderValue::from_static(match action {
+    if !headers.get_all(CACHE_CONTROL).iter().any(is_private) {
+        // OWASP ASVS 5.0 (14.3.2): a response that carries an id is not stored anywhere.
+        let control = match action {
             CookieAction::Keep => "private, no-cache",
             _ => "no-store",
-        })
-    };
-    match headers.entry(CACHE_CONTROL) {
-        Entry::Vacant(entry) => {
-            entry.insert(control());
-        }
-        Entry::Occupied(mut entry) => {
-            if !entry.iter().any(is_private) {
-                entry.insert(control());
-            }
-        }
+        };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(control));
     }
 }
 

@@ -23,8 +23,8 @@ impl Cookies {
     /// not matter.
     pub(crate) fn ids(&self, fields: &[HeaderValue]) -> Ids {
         let mut ids = Ids::new();
-        for value in self.values(fields) {
-            let Some(id) = self.id(value) else { continue };
+        for pair in pairs(fields) {
+            let Some(id) = self.value(pair).and_then(|value| self.id(value)) else { continue };
             if !ids.contains(&id) {
                 ids.push(id);
                 if ids.len() == MAX_IDS {
@@ -37,21 +37,7 @@ impl Cookies {
 
     /// Returns whether there is a cookie of our name, whatever its value.
     pub(crate) fn is_among(&self, fields: &[HeaderValue]) -> bool {
-        self.values(fields).next().is_some()
-    }
-
-    /// Returns the values under our name, in order.
-    fn values<'a>(&self, fields: &'a [HeaderValue]) -> impl Iterator<Item = &'a [u8]> {
-        let mut bytes = 0;
-        fields
-            .iter()
-            .take_while(move |field| {
-                bytes += field.len();
-                bytes <= MAX_BYTES
-            })
-            .flat_map(|field| pairs(field.as_bytes()))
-            .take(MAX_COOKIES)
-            .filter_map(|pair| self.value(pair))
+        pairs(fields).any(|pair| self.value(pair).is_some())
     }
 
     /// Returns the value of a pair under our name. Blanks around name and value
@@ -71,8 +57,21 @@ impl Cookies {
     }
 }
 
+/// Returns the pairs of a request, in order, as many as are looked at.
+fn pairs(fields: &[HeaderValue]) -> impl Iterator<Item = &[u8]> {
+    let mut bytes = 0;
+    fields
+        .iter()
+        .take_while(move |field| {
+            bytes += field.len();
+            bytes <= MAX_BYTES
+        })
+        .flat_map(|field| cut(field.as_bytes()))
+        .take(MAX_COOKIES)
+}
+
 /// Cuts a field at its semicolons.
-fn pairs(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn cut(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(field);
     std::iter::from_fn(move || {
         let field = rest?;
