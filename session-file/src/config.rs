@@ -10,6 +10,7 @@ use crate::error::NAME;
 /// What an acknowledged write or destroy survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Durability {
     /// A crash of the program, of the system, and a power cut. Files and
     /// directories are flushed to the disk before a call returns. The default.

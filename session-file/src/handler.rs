@@ -28,8 +28,7 @@ use crate::store::Store;
 /// use session_file::{FileConfig, FileHandler};
 ///
 /// # async fn example() -> session_core::Result<()> {
-/// let handler = FileHandler::new(FileConfig::new("/var/lib/app/sessions"))?;
-/// handler.open().await?;
+/// let handler = FileHandler::connect(FileConfig::new("/var/lib/app/sessions")).await?;
 ///
 /// let key = SessionKey::from_bytes([7; 32]);
 /// let options = WriteOptions::new(WriteMode::Create, Duration::from_secs(1440));
@@ -56,6 +55,17 @@ impl FileHandler {
         let mut info = HandlerInfo::new(NAME);
         info.max_payload = Some(config.max_record_bytes);
         Ok(Self { store: Arc::new(Store::new(config, Arc::new(SystemClock))), info })
+    }
+
+    /// The same, and opens the save path.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new) and [`open`](SessionHandler::open).
+    pub async fn connect(config: FileConfig) -> Result<Self> {
+        let handler = Self::new(config)?;
+        handler.open().await?;
+        Ok(handler)
     }
 
     /// Sets the clock that lifetimes go by. Call it before anything else: the

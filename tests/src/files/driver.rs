@@ -26,10 +26,7 @@ impl Driver {
     /// If the program cannot be run or does not get ready.
     #[must_use]
     pub fn start(program: impl AsRef<Path>, place: &Place, call: Call) -> Self {
-        let durability = match place.durability {
-            Durability::Full => "full",
-            Durability::Process => "process",
-        };
+        let durability = if place.durability == Durability::Full { "full" } else { "process" };
         let mut child = Command::new(program.as_ref())
             .arg(&place.path)
             .args([durability, call.name()])
