@@ -143,10 +143,10 @@ impl<'a> Call<'a> {
             // What was just redirected or cut off goes on at once, but only once.
             if tries > 0 || failure.next == Next::Again {
                 let pause = pause(tries);
-                // The last quarter is left for an answer: whoever refuses all the time shall be
-                // heard, and not be asked once more when time is up.
+                // The last quarter is left for an answer: whoever refuses all the time, or sends
+                // on to others, shall be heard, and not be asked once more when time is up.
                 let last = self.until - self.client.timeout / 4;
-                if failure.next == Next::Again && Instant::now() + pause > last {
+                if failure.next != Next::Lost && Instant::now() + pause > last {
                     return Err(failure);
                 }
                 sleep(pause).await;

@@ -124,13 +124,20 @@ async fn refused(words: &'static str, kind: ErrorKind) {
 /// say what became of the last attempt.
 #[tokio::test]
 async fn who_is_refused_to_the_end_is_told_so() {
-    let words = "LOADING Redis is loading the dataset in memory";
-    let parrot = Parrot::slow(words, u64::MAX, TIMEOUT / 10).await;
-    let calls =
-        (0..20).map(async |_| write(&parrot.handler(), &fresh_key(), "s", &creating()).await);
-    for result in join_all(calls).await {
-        assert_eq!(not_done(result).kind(), ErrorKind::Unavailable);
-    }
+    let calls = [
+        "LOADING Redis is loading the dataset in memory",
+        "READONLY You can't write against a read only replica.",
+        "MOVED 5 127.0.0.1:1",
+    ];
+    let calls = calls.map(async |words| {
+        let parrot = Parrot::slow(words, u64::MAX, TIMEOUT / 10).await;
+        let calls =
+            (0..20).map(async |_| write(&parrot.handler(), &fresh_key(), "s", &creating()).await);
+        for result in join_all(calls).await {
+            assert_eq!(not_done(result).kind(), ErrorKind::Unavailable, "{words}");
+        }
+    });
+    join_all(calls).await;
 }
 
 #[tokio::test]
