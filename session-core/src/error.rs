@@ -211,6 +211,36 @@ impl Error {
         }))
     }
 
+    /// Makes the error of a handler that is to change a session which has ended.
+    ///
+    /// This and the next three are what a handler refuses a call with, so that all
+    /// of them say it in the same words.
+    #[must_use]
+    pub fn gone(op: Operation) -> Self {
+        Self::new(ErrorKind::Gone, op, "the session has ended; begin a new one")
+    }
+
+    /// Makes the error of a handler that is to create a record under a key that is taken.
+    #[must_use]
+    pub fn already_exists() -> Self {
+        let message = "the key is taken; draw another id";
+        Self::new(ErrorKind::AlreadyExists, Operation::Create, message)
+    }
+
+    /// Makes the error of a handler that has another version than it was asked to
+    /// change.
+    #[must_use]
+    pub fn conflict(op: Operation) -> Self {
+        let message = "somebody else wrote first; read the session again";
+        Self::new(ErrorKind::Conflict, op, message)
+    }
+
+    /// Makes the error of a handler that is to write under a lock which has passed on.
+    #[must_use]
+    pub fn lock_lost(op: Operation) -> Self {
+        Self::new(ErrorKind::Locked, op, "the lock was lost; read the session again")
+    }
+
     /// Names the engine that failed.
     #[must_use]
     pub fn with_backend(mut self, backend: &'static str) -> Self {

@@ -12,6 +12,17 @@ pub trait Random: fmt::Debug + Send + Sync + 'static {
     ///
     /// When the source cannot fill it. Callers then make no id.
     fn fill(&self, buffer: &mut [u8]) -> Result<()>;
+
+    /// Draws a number, such as the first version of a record.
+    ///
+    /// # Errors
+    ///
+    /// As [`fill`](Self::fill).
+    fn number(&self) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
 }
 
 /// The operating system's generator, `getrandom(2)` on Linux. The default.
@@ -31,7 +42,5 @@ impl Random for OsRandom {
 ///
 /// A bound of zero gives zero.
 pub(crate) fn below(random: &dyn Random, bound: u64) -> Result<u64> {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes)?;
-    Ok(u64::from_le_bytes(bytes).checked_rem(bound).unwrap_or(0))
+    Ok(random.number()?.checked_rem(bound).unwrap_or(0))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Version;
-use crate::{FencingToken, Owner};
+use crate::{FencingToken, Operation, Owner};
 
 /// When a write may happen.
 ///
@@ -18,6 +18,17 @@ pub enum WriteMode {
     /// Only if the session lives, else [`Gone`](crate::ErrorKind::Gone), and nobody
     /// wrote since that version, else [`Conflict`](crate::ErrorKind::Conflict).
     IfVersion(Version),
+}
+
+impl WriteMode {
+    /// Returns the operation that errors of such a write name.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::Create => Operation::Create,
+            Self::Replace | Self::IfVersion(_) => Operation::Write,
+        }
+    }
 }
 
 /// How to write a record.

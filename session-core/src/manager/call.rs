@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::Core;
 use crate::{
-    BoxFuture, Error, ErrorKind, Event, Operation, Result, SessionKey, Stored, Version, WriteMode,
+    BoxFuture, Error, ErrorKind, Event, Operation, Result, SessionKey, Stored, Version,
     WriteOptions,
 };
 
@@ -25,12 +25,9 @@ impl Core {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
-        let operation = match options.mode {
-            WriteMode::Create => Operation::Create,
-            WriteMode::Replace | WriteMode::IfVersion(_) => Operation::Write,
-        };
         let len = payload.len();
-        self.call(operation, self.handler.write(key, payload, options), |_| len).await
+        self.call(options.mode.operation(), self.handler.write(key, payload, options), |_| len)
+            .await
     }
 
     pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {

@@ -22,7 +22,7 @@ pub use self::factory::MemoryFactory;
 use self::record::Record;
 use self::store::Store;
 use crate::{
-    Clock, Error, ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler,
+    Clock, Error, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler,
     SessionIndex, SessionKey, SessionLister, SessionLocker, Stored, SystemClock, Timestamp,
     Version, WriteMode, WriteOptions,
 };
@@ -115,22 +115,19 @@ impl SessionHandler for MemoryHandler {
         let mut shard = self.store.shard(key);
         let now = self.now();
         if options.fence.is_some_and(|fence| !shard.is_fence(key, fence)) {
-            return Err(refuse(ErrorKind::Locked, "the lock was lost; read the session again"));
+            return Err(Error::lock_lost(options.mode.operation()).with_backend(NAME));
         }
         match (&options.mode, shard.live(key, now)) {
             (WriteMode::Create, None) | (WriteMode::Replace, Some(_)) => {}
             (WriteMode::Create, Some(_)) => {
-                let message = "the key is taken; draw another id";
-                return Err(Error::new(ErrorKind::AlreadyExists, Operation::Create, message)
-                    .with_backend(NAME));
+                return Err(Error::already_exists().with_backend(NAME));
             }
             (WriteMode::Replace | WriteMode::IfVersion(_), None) => {
-                return Err(refuse(ErrorKind::Gone, "the session has ended; begin a new one"));
+                return Err(Error::gone(Operation::Write).with_backend(NAME));
             }
             (WriteMode::IfVersion(version), Some(record)) => {
                 if !record.is_at(version) {
-                    let message = "somebody else wrote first; read the session again";
-                    return Err(refuse(ErrorKind::Conflict, message));
+                    return Err(Error::conflict(Operation::Write).with_backend(NAME));
                 }
             }
         }
@@ -151,10 +148,7 @@ impl SessionHandler for MemoryHandler {
         let mut shard = self.store.shard(key);
         let Some(record) = shard.live(key, self.now()) else { return Ok(false) };
         if only_at.is_some_and(|version| !record.is_at(version)) {
-            let message = "somebody wrote to the session; read it again";
-            return Err(
-                Error::new(ErrorKind::Conflict, Operation::Destroy, message).with_backend(NAME)
-            );
+            return Err(Error::conflict(Operation::Destroy).with_backend(NAME));
         }
         self.store.replace(&mut shard, key, None);
         Ok(true)
@@ -175,9 +169,4 @@ impl SessionHandler for MemoryHandler {
     fn index(&self) -> Option<&dyn SessionIndex> {
         Some(self)
     }
-}
-
-/// Makes the error of a write that is refused.
-fn refuse(kind: ErrorKind, message: &'static str) -> Error {
-    Error::new(kind, Operation::Write, message).with_backend(NAME)
 }
