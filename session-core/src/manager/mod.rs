@@ -3,7 +3,7 @@
 mod admin;
 mod builder;
 mod call;
-pub(crate) mod commit;
+mod commit;
 mod contention;
 mod end;
 mod load;
@@ -13,6 +13,7 @@ mod rotate;
 mod shield;
 mod stale;
 mod watch;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;

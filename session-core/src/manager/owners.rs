@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Core;
-use super::commit::Work;
+use super::write::Work;
 use crate::frame::Meta;
 use crate::{Error, ErrorKind, Excess, Operation, Owner, PageRequest, Result, SessionKey};
 

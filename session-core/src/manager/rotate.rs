@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::commit::{Failure, MAX_DRAWS, Saved, Work, taken};
+use super::write::{Failure, MAX_DRAWS, Saved, Work, taken};
 use crate::frame::{self, Pointer};
 use crate::policy::POINTER_LIFE;
 use crate::record::Record;
