@@ -1,80 +1,14 @@
 //! The data of a session: get, set and the rest.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Session;
+use super::{Key, Session};
 use crate::changes::{Op, Space};
 use crate::{Error, ErrorKind, Operation, Result, Value};
-
-/// The name of a value, with the type that is stored under it.
-///
-/// ```
-/// use session_core::Key;
-///
-/// const VISITS: Key<'static, u32> = Key::new("visits");
-/// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
-/// session.set(VISITS, 1)?;
-/// session.increment(VISITS, 1)?;
-/// assert_eq!(session.get(VISITS)?, Some(2));
-/// session.delete(VISITS)?;
-/// # Ok::<(), session_core::Error>(())
-/// ```
-pub struct Key<'a, T> {
-    name: &'a str,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<'a, T> Key<'a, T> {
-    /// Names a value.
-    #[must_use]
-    pub const fn new(name: &'a str) -> Self {
-        Self { name, of: PhantomData }
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub const fn name(&self) -> &'a str {
-        self.name
-    }
-}
-
-impl<T> Clone for Key<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Key<'_, T> {}
-
-impl<T> fmt::Debug for Key<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Key").field(&self.name).finish()
-    }
-}
-
-impl<'a, T> From<&'a str> for Key<'a, T> {
-    fn from(name: &'a str) -> Self {
-        Self::new(name)
-    }
-}
-
-impl<'a, T> From<&'a String> for Key<'a, T> {
-    fn from(name: &'a String) -> Self {
-        Self::new(name)
-    }
-}
-
-impl<T> AsRef<str> for Key<'_, T> {
-    fn as_ref(&self) -> &str {
-        self.name
-    }
-}
 
 impl Session {
     /// Returns a value, or `None` if there is none under the key.
@@ -86,7 +20,7 @@ impl Session {
     /// [`ErrorKind::TypeMismatch`] if the value has another type; it stays as it
     /// is. [`ErrorKind::Corrupt`] if its bytes do not verify.
     pub fn get<'a, T: DeserializeOwned>(&self, key: impl Into<Key<'a, T>>) -> Result<Option<T>> {
-        self.read(Space::User, key.into().name)?.as_ref().map(from_value).transpose()
+        self.read(Space::User, key.into().name())?.as_ref().map(from_value).transpose()
     }
 
     /// Stores a value.
@@ -99,7 +33,7 @@ impl Session {
     /// be changed: see [`ErrorKind::Gone`], [`ErrorKind::Degraded`], [`ErrorKind::Late`].
     pub fn set<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
         let op = Op::Set(Value::from_serialize(&value)?);
-        self.change(|state| state.changes.add(Space::User, key.into().name, op))
+        self.change(|state| state.changes.add(Space::User, key.into().name(), op))
     }
 
     /// Removes a value. There may be none.
@@ -122,8 +56,8 @@ impl Session {
     pub fn pull<'a, T: DeserializeOwned>(&self, key: impl Into<Key<'a, T>>) -> Result<Option<T>> {
         let key = key.into();
         let value = self.get(key)?;
-        if value.is_some() || self.exists(key.name)? {
-            self.delete(key.name)?;
+        if value.is_some() || self.exists(key.name())? {
+            self.delete(key.name())?;
         }
         Ok(value)
     }
@@ -275,7 +209,7 @@ impl Session {
             let value = value.as_ref().map(from_value).transpose()?;
             update(value).map(|value| Value::from_serialize(&value)).transpose()
         };
-        let value = self.apply(key.into().name, Op::Update(Arc::new(update)))?;
+        let value = self.apply(key.into().name(), Op::Update(Arc::new(update)))?;
         value.as_ref().map(from_value).transpose()
     }
 
@@ -289,7 +223,7 @@ impl Session {
     /// As [`set`](Self::set).
     pub fn flash<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
         let op = Op::Set(Value::from_serialize(&value)?);
-        self.change(|state| state.changes.add(Space::Flash, key.into().name, op))
+        self.change(|state| state.changes.add(Space::Flash, key.into().name(), op))
     }
 
     /// Returns a flash message and removes it, so that no later request sees it.
@@ -301,7 +235,7 @@ impl Session {
         &self,
         key: impl Into<Key<'a, T>>,
     ) -> Result<Option<T>> {
-        let name = key.into().name;
+        let name = key.into().name();
         let Some(value) = self.read(Space::Flash, name)? else { return Ok(None) };
         let value = from_value(&value)?;
         // A reader who may not change the session may still see the message.

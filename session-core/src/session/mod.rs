@@ -2,7 +2,10 @@
 
 mod cookie;
 mod data;
+mod integrate;
+mod key;
 mod life;
+mod save;
 pub(crate) mod state;
 mod status;
 
@@ -10,8 +13,8 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 
 pub use self::cookie::CookieAction;
-pub use self::data::Key;
-pub use self::life::Save;
+pub use self::key::Key;
+pub use self::save::Save;
 pub use self::status::Status;
 use crate::manager::Core;
 use crate::sync::{Mutex, MutexGuard};
