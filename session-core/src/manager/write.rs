@@ -7,7 +7,7 @@ use super::contention::Turn;
 use super::load::{Found, left, rare};
 use crate::changes::Changes;
 use crate::frame::Meta;
-use crate::record::{Making, Record};
+use crate::record::{Record, RecordWriter};
 use crate::session::state::{Current, Doomed, idle};
 use crate::{
     Conflict, Error, ErrorKind, Event, FencingToken, Operation, Result, SessionId, SessionKey,
@@ -67,8 +67,8 @@ impl From<Error> for Failure {
 }
 
 impl Core {
-    pub(super) fn making<'a>(&'a self, key: &'a SessionKey) -> Making<'a> {
-        Making {
+    pub(super) fn record_writer<'a>(&'a self, key: &'a SessionKey) -> RecordWriter<'a> {
+        RecordWriter {
             key,
             serializers: &self.serializers,
             max_bytes: self.policy.max_bytes,
@@ -119,7 +119,7 @@ impl Core {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
-            let Some(draft) = self.making(&key).first(meta.clone(), &work.changes)? else {
+            let Some(draft) = self.record_writer(&key).first(meta.clone(), &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
             let options = self.options(WriteMode::Create, draft.meta(), None, now);
@@ -155,7 +155,8 @@ impl Core {
         let mut conflicts = 0;
         let mut turn = None;
         loop {
-            let Some(draft) = self.making(&base.key).changed(&base.record, &work.changes)? else {
+            let Some(draft) = self.record_writer(&base.key).changed(&base.record, &work.changes)?
+            else {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
