@@ -1,5 +1,6 @@
 //! The interface between sessions and the places that keep them.
 
+mod gc;
 mod info;
 mod version;
 mod write;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-pub use self::info::{GcReport, GcRequest, HandlerInfo};
+pub use self::gc::{GcReport, GcRequest};
+pub use self::info::HandlerInfo;
 pub use self::version::Version;
 pub use self::write::{WriteMode, WriteOptions};
 use crate::{Result, SessionIndex, SessionKey, SessionLister, SessionLocker};

@@ -6,6 +6,7 @@ mod call;
 mod commit;
 mod contention;
 mod end;
+mod gc;
 mod load;
 pub(crate) mod lock;
 mod owners;
@@ -27,9 +28,8 @@ use self::stale::StaleCache;
 use self::watch::Watchers;
 use crate::session::state::Opened;
 use crate::{
-    BoxFuture, Clock, Error, ErrorKind, Event, GcReport, GcRequest, Observer, Operation, Outage,
-    Policy, Random, Result, Runtime, Serializers, Session, SessionHandler, SessionId, Status,
-    Timestamp,
+    BoxFuture, Clock, Error, ErrorKind, Event, Observer, Operation, Outage, Policy, Random, Result,
+    Runtime, Serializers, Session, SessionHandler, SessionId, Status, Timestamp,
 };
 
 /// Loads sessions from one store under one policy. Cheap to clone.
@@ -176,34 +176,5 @@ impl Core {
                 "work that should outlive a request was dropped; give the manager a runtime",
             ));
         }
-    }
-
-    /// Collects expired sessions in the background, if the lottery says so.
-    pub(crate) fn draw_lottery(self: &Arc<Self>) {
-        let Some(lottery) = self.policy.lottery else { return };
-        if self.handler.info().expires_natively {
-            return;
-        }
-        match crate::random::below(&*self.random, u64::from(lottery.divisor)) {
-            Ok(drawn) if drawn < u64::from(lottery.probability) => {
-                let core = Arc::clone(self);
-                self.spawn(Box::pin(async move {
-                    if let Err(err) = core.collect(&GcRequest::default()).await {
-                        core.unseen(&err);
-                    }
-                }));
-            }
-            Ok(_) => {}
-            Err(err) => self.unseen(&err),
-        }
-    }
-
-    pub(crate) async fn collect(&self, request: &GcRequest) -> Result<GcReport> {
-        // The store's own time for a step, and what every call may take on top.
-        let limit = self.policy.deadline.saturating_add(request.time);
-        let report =
-            self.call_within(Operation::Gc, limit, self.handler.gc(request), |_| 0).await?;
-        self.observe(&Event::Collected(&report));
-        Ok(report)
     }
 }
