@@ -14,6 +14,7 @@ mod key;
 mod manager;
 mod memory;
 mod observe;
+mod owner;
 mod policy;
 mod profile;
 mod random;
@@ -32,7 +33,7 @@ pub use async_trait::async_trait;
 pub use bytes::Bytes;
 
 pub use capability::{
-    Cursor, FencingToken, Owner, Page, PageRequest, SessionIndex, SessionLister, SessionLocker,
+    Cursor, FencingToken, Page, PageRequest, SessionIndex, SessionLister, SessionLocker,
     SessionMeta,
 };
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -51,6 +52,7 @@ pub use observe::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use observe::TracingObserver;
 pub use observe::{Event, Observer};
+pub use owner::Owner;
 pub use policy::{Conflict, Damage, Excess, Exclusive, Lottery, Outage, OwnerLimit, Policy};
 pub use profile::Profile;
 pub use random::{OsRandom, Random};

@@ -1,9 +1,11 @@
 //! What some stores can do beyond keeping records.
 
 mod index;
-mod list;
-mod lock;
+mod lister;
+mod locker;
+mod page;
 
-pub use self::index::{Owner, SessionIndex};
-pub use self::list::{Cursor, Page, PageRequest, SessionLister, SessionMeta};
-pub use self::lock::{FencingToken, SessionLocker};
+pub use self::index::SessionIndex;
+pub use self::lister::SessionLister;
+pub use self::locker::{FencingToken, SessionLocker};
+pub use self::page::{Cursor, Page, PageRequest, SessionMeta};
