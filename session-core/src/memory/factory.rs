@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::{MemoryHandler, NAME};
+use super::error::{NAME, named};
+use super::handler::MemoryHandler;
 use crate::{Clock, Error, ErrorKind, HandlerFactory, Operation, Result, SessionHandler, StoreUri};
 
 /// Serves `memory:`. Every URI that is built gets a store of its own.
@@ -44,8 +45,8 @@ impl HandlerFactory for MemoryFactory {
         let Options {} = uri.options()?;
         if !uri.path()?.as_os_str().is_empty() {
             let message = "memory has no places to choose from; write `memory:`";
-            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
-                .with_backend(NAME));
+            let err = Error::new(ErrorKind::InvalidConfig, Operation::Configure, message);
+            return Err(named(err));
         }
         let handler = MemoryHandler::new();
         Ok(Arc::new(match &self.clock {

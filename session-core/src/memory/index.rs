@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{MemoryHandler, NAME};
+use super::error::named;
+use super::handler::MemoryHandler;
 use crate::{Cursor, Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 
 impl MemoryHandler {
@@ -23,7 +24,7 @@ impl MemoryHandler {
 impl SessionIndex for MemoryHandler {
     async fn sessions(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
         let now = self.now();
-        let after = request.after(Operation::Index).map_err(|err| err.with_backend(NAME))?;
+        let after = request.after(Operation::Index).map_err(named)?;
         let limit = request.limit.max(1);
         let keys = self.store.owned(owner, after, limit);
         let next = keys.last().filter(|_| keys.len() == limit).map(Cursor::after);

@@ -2,14 +2,15 @@
 
 use async_trait::async_trait;
 
-use super::{MemoryHandler, NAME};
+use super::error::named;
+use super::handler::MemoryHandler;
 use crate::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 
 #[async_trait]
 impl SessionLister for MemoryHandler {
     async fn list(&self, request: &PageRequest) -> Result<Page> {
         let now = self.now();
-        let after = request.after(Operation::List).map_err(|err| err.with_backend(NAME))?;
+        let after = request.after(Operation::List).map_err(named)?;
         let mut items = Vec::new();
         let last = self.store.walk(after, request.limit.max(1), |shard, keys| {
             let records = keys.iter().filter_map(|key| Some((key, shard.records.get(key)?)));

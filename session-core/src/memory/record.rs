@@ -12,7 +12,7 @@ pub(super) struct Record {
     payload: Bytes,
     version: u64,
     created: Timestamp,
-    active: Timestamp,
+    touched: Timestamp,
     expires: Timestamp,
     absolute: Timestamp,
     owner: Option<Owner>,
@@ -31,7 +31,7 @@ impl Record {
             payload,
             version,
             created: now.before(options.age),
-            active: now,
+            touched: now,
             expires: now.after(options.lifetime()),
             absolute: options.absolute.map_or(Timestamp::MAX, |absolute| now.after(absolute)),
             owner: options.owner.clone(),
@@ -44,7 +44,7 @@ impl Record {
     /// it is.
     pub(super) fn touch(&mut self, idle: Duration, now: Timestamp) -> bool {
         if !self.pointer {
-            self.active = now;
+            self.touched = now;
             self.expires = self.expires.max(now.after(idle).min(self.absolute));
         }
         !self.pointer
@@ -78,7 +78,7 @@ impl Record {
 
     pub(super) fn meta(&self, key: SessionKey, now: Timestamp) -> SessionMeta {
         let age = now.since(self.created);
-        SessionMeta::new(key, age, now.since(self.active), self.expires.since(now))
+        SessionMeta::new(key, age, now.since(self.touched), self.expires.since(now))
             .with_owner(self.owner.clone())
     }
 }

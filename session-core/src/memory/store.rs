@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::PoisonError;
 
+use super::grant::Grant;
 use super::hash::BuildKeyHasher;
-use super::locker::Lock;
 use super::record::Record;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Owner, SessionKey, Timestamp};
@@ -32,7 +32,7 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     pub(super) records: KeyMap<Record>,
-    pub(super) locks: KeyMap<Lock>,
+    pub(super) grants: KeyMap<Grant>,
     /// Numbers versions and lock grants. It outlives the records, so that a
     /// version is never used twice for one key.
     sequence: u64,

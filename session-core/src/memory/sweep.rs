@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::MemoryHandler;
+use super::handler::MemoryHandler;
 use super::store::lock;
 use crate::{GcReport, GcRequest};
 
@@ -22,7 +22,7 @@ impl MemoryHandler {
                     report.removed += 1;
                 }
             }
-            shard.locks.retain(|_, lock| lock.is_held(now));
+            shard.grants.retain(|_, grant| grant.is_held(now));
             begin.elapsed() < request.time
         });
         *lock(&self.store.swept) = last;
