@@ -1,10 +1,9 @@
 //! Settings as they stand in a file.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 
 use crate::{
     Conflict, Damage, Error, ErrorKind, Exclusive, Lottery, Operation, Outage, OwnerLimit, Policy,
@@ -227,28 +226,6 @@ impl fmt::Debug for SessionConfig {
             .field("policy", &self.policy())
             .field("serializer", &self.serializer)
             .finish()
-    }
-}
-
-/// Reads `fail`, `anonymous`, or `stale:` and a number of seconds.
-impl FromStr for Outage {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let stale = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
-        match text.split_once(':') {
-            None if text == "fail" => Some(Self::Fail),
-            None if text == "anonymous" => Some(Self::Anonymous),
-            Some(("stale", seconds)) => stale(seconds).map(Self::Stale),
-            _ => None,
-        }
-        .ok_or_else(|| invalid("`outage` is `fail`, `anonymous`, or `stale:` and seconds"))
-    }
-}
-
-impl<'de> Deserialize<'de> for Outage {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?.parse().map_err(de::Error::custom)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What may happen to a session, and what happens when something goes wrong.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, de};
 
 use crate::frame::MAX_ENTRIES;
 use crate::{Error, ErrorKind, Operation, Profile, Result};
@@ -177,7 +180,7 @@ impl Policy {
 /// What happens when two requests change one session at the same time.
 ///
 /// In every case a session that was destroyed meanwhile stays destroyed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Conflict {
@@ -192,7 +195,7 @@ pub enum Conflict {
 }
 
 /// One request at a time: the session is locked from its load to its save.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Exclusive {
@@ -238,8 +241,33 @@ pub enum Outage {
     Stale(Duration),
 }
 
+/// Reads `fail`, `anonymous`, or `stale:` and a number of seconds.
+impl FromStr for Outage {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let stale = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
+        match text.split_once(':') {
+            None if text == "fail" => Some(Self::Fail),
+            None if text == "anonymous" => Some(Self::Anonymous),
+            Some(("stale", seconds)) => stale(seconds).map(Self::Stale),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            let message = "`outage` is `fail`, `anonymous`, or `stale:` and seconds";
+            Error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Outage {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// What happens to a record that does not verify.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Damage {
@@ -251,7 +279,7 @@ pub enum Damage {
 }
 
 /// How many sessions one owner may have.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct OwnerLimit {
@@ -270,7 +298,7 @@ impl OwnerLimit {
 }
 
 /// What happens when an owner has as many sessions as are allowed, and one more comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Excess {

@@ -9,7 +9,6 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-pub use self::options::seconds;
 use crate::{Error, ErrorKind, Operation, Result};
 
 /// The longest URI that is read, in bytes.

@@ -135,8 +135,9 @@ impl Options {
                         "lock-wait" => locks.get_or_insert_default().wait = time()?,
                         "lock-lease" => locks.get_or_insert_default().lease = time()?,
                         "on-store-error" => {
-                            policy.outage = outage(&value)
-                                .ok_or_else(|| bad("fail, anonymous or stale:SECS"))?;
+                            let outage = value.parse::<Outage>();
+                            policy.outage =
+                                outage.map_err(|_| bad("fail, anonymous or stale:SECS"))?;
                         }
                         "deadline" => {
                             let millis = value.parse().map_err(|_| bad("milliseconds"))?;
@@ -203,14 +204,6 @@ impl Options {
 /// Reads seconds, with or without a fraction.
 pub(crate) fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok()
-}
-
-fn outage(text: &str) -> Option<Outage> {
-    match text {
-        "fail" => Some(Outage::Fail),
-        "anonymous" => Some(Outage::Anonymous),
-        _ => text.strip_prefix("stale:").and_then(seconds).map(Outage::Stale),
-    }
 }
 
 fn owner_limit(text: &str) -> Option<OwnerLimit> {
