@@ -11,6 +11,7 @@ mod gc;
 mod handler;
 mod id;
 mod key;
+mod limits;
 mod manager;
 mod memory;
 mod observe;

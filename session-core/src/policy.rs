@@ -5,16 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::frame::MAX_ENTRIES;
+use crate::limits::{MAX_BYTES, MAX_ENTRIES};
 use crate::{Error, ErrorKind, Operation, Profile, Result};
 
 /// The longest grace after a change of id, and the life of the pointer that
 /// lets a logout by the old id end the session: 60 s.
 pub(crate) const POINTER_LIFE: Duration = Duration::from_secs(60);
-
-/// The largest record that any policy allows, in bytes: 4 MiB, well below the
-/// packet and document limits of the common stores (16 MiB).
-pub(crate) const MAX_BYTES: usize = 4 << 20;
 
 /// What may happen to a session, and what happens when something goes wrong.
 ///

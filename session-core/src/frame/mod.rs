@@ -42,10 +42,6 @@ const VERSION: u8 = 1;
 /// How many bytes of its key a record carries, so that one which is copied to
 /// another key is noticed.
 const KEY_LEN: usize = 8;
-/// The longest name of a value, in bytes.
-pub(crate) const MAX_NAME: usize = 1024;
-/// The most names that any policy allows.
-pub(crate) const MAX_ENTRIES: usize = 1 << 16;
 /// The top bit of an entry tells the space, the rest the serializer.
 const FLASH: u8 = 0x80;
 

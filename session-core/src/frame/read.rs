@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{
-    FLASH, Frame, KEY_LEN, MAGIC, MAX_ENTRIES, MAX_NAME, Meta, Pointer, Slot, Slots, Table,
-    VERSION, flag,
-};
+use super::{FLASH, Frame, KEY_LEN, MAGIC, Meta, Pointer, Slot, Slots, Table, VERSION, flag};
 use crate::changes::Space;
-use crate::policy::MAX_BYTES;
+use crate::limits::{MAX_BYTES, MAX_ENTRIES, MAX_NAME};
 use crate::{Error, ErrorKind, Operation, Owner, Result, SessionKey, Timestamp};
 
 impl Frame {

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use super::{FLASH, KEY_LEN, MAGIC, MAX_NAME, Meta, Pointer, Slot, Slots, Table, VERSION, flag};
+use super::{FLASH, KEY_LEN, MAGIC, Meta, Pointer, Slot, Slots, Table, VERSION, flag};
 use crate::changes::Space;
+use crate::limits::MAX_NAME;
 use crate::{Error, ErrorKind, Operation, Result, SessionKey, Timestamp};
 
 /// Returns the payload of a pointer.
