@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Core;
-use super::load::rare;
+use super::boxed::boxed;
 use super::write::{Failure, Saved, Work};
 use crate::changes::Changes;
 use crate::session::state::{Current, Doomed, Saving, State, set_cookie};
@@ -29,7 +29,7 @@ impl Session {
         drop(turn);
         let lock = self.state().spent_lock();
         if let Some(lock) = lock {
-            rare(lock.free()).await;
+            boxed(lock.free()).await;
         }
         result
     }
@@ -45,7 +45,7 @@ impl Session {
         let result = match current {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
             None => core.create(work).await,
-            Some(current) if *regenerate => rare(core.regenerate(current, work)).await,
+            Some(current) if *regenerate => boxed(core.regenerate(current, work)).await,
             Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
             Some(current) => core.change(current, work).await,
         };
@@ -86,7 +86,7 @@ impl Session {
     async fn end_doomed(&self) -> Result<()> {
         loop {
             let Some(doomed) = self.state().doomed.first().cloned() else { return Ok(()) };
-            rare(self.0.core.end(&doomed)).await?;
+            boxed(self.0.core.end(&doomed)).await?;
             self.state().doomed.remove(0);
         }
     }

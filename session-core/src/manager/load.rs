@@ -1,17 +1,15 @@
 //! From the ids that a client presents to its session.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Core;
+use super::boxed::boxed;
 use crate::frame::{Frame, Pointer};
 use crate::record::Record;
 use crate::session::state::{Current, Opened, ReadOnly};
 use crate::{
     Damage, Error, ErrorKind, Event, Operation, Outage, Result, Session, SessionId, SessionKey,
-    Status, Stored, Timestamp,
+    Status, Stored,
 };
 
 /// How many ids of one request are looked at.
@@ -70,7 +68,7 @@ impl Core {
         let mut opened = match ids {
             [] => Opened::nothing(Status::New),
             [id] => self.claim(id, terms).await?,
-            ids => rare(self.agree(ids, terms)).await?,
+            ids => boxed(self.agree(ids, terms)).await?,
         };
         if terms.access == Access::ReadOnly && opened.read_only.is_none() {
             opened.read_only = Some(ReadOnly::Asked);
@@ -117,7 +115,7 @@ impl Core {
         let key = SessionKey::of(id);
         let mut lock = match &self.policy.exclusive {
             Some(exclusive) if access == Access::ReadWrite => {
-                Some(Box::new(rare(self.lock(&key, exclusive)).await?))
+                Some(Box::new(boxed(self.lock(&key, exclusive)).await?))
             }
             _ => None,
         };
@@ -125,7 +123,7 @@ impl Core {
         if !matches!(found, Ok(Found::Live(_)))
             && let Some(lock) = lock.take()
         {
-            rare(lock.free()).await;
+            boxed(lock.free()).await;
         }
         match found? {
             Found::Live(current) => {
@@ -137,7 +135,7 @@ impl Core {
             }
             Found::Pointer(pointer) => {
                 self.unremember(&key);
-                rare(self.moved(id, pointer)).await
+                boxed(self.moved(id, pointer)).await
             }
             Found::Expired => {
                 self.found_dead(&key);
@@ -240,17 +238,4 @@ impl Core {
         let read_only = Some(ReadOnly::Degraded);
         Ok(Opened { current, endable, read_only, ..Opened::nothing(Status::Degraded) })
     }
-}
-
-/// Boxes a future that most requests never make, so that theirs, which would hold
-/// room for it, stay small.
-pub(super) fn rare<'a, T>(
-    future: impl Future<Output = T> + Send + 'a,
-) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
-    Box::pin(future)
-}
-
-/// Returns what is left until a moment, or `None` if there is no such moment.
-pub(super) fn left(until: Option<Timestamp>, now: Timestamp) -> Option<Duration> {
-    until.map(|until| until.since(now))
 }

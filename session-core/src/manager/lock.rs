@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Core;
+use super::boxed::boxed;
 use super::contention::Turn;
-use super::load::rare;
 use crate::{Error, ErrorKind, Exclusive, FencingToken, Operation, Result, SessionKey};
 
 /// How long to wait between two tries for a lock that another process holds:
@@ -68,7 +68,7 @@ impl Core {
         policy: &Exclusive,
     ) -> Result<HeldLock> {
         let started = Instant::now();
-        let turn = rare(async { Ok(self.contention.turn(key).await) });
+        let turn = boxed(async { Ok(self.contention.turn(key).await) });
         // Who has stood in line for a whole lease asks the store: the holder may
         // have stalled.
         let patience = policy.wait.min(policy.lease);

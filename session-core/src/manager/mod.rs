@@ -1,6 +1,7 @@
 //! Loads sessions and knows all they need.
 
 mod admin;
+mod boxed;
 mod builder;
 mod call;
 mod commit;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Core;
+use super::boxed::boxed;
 use super::contention::Turn;
-use super::load::{Found, left, rare};
+use super::load::Found;
 use crate::changes::Changes;
 use crate::frame::Meta;
 use crate::record::{Record, RecordWriter};
@@ -84,7 +85,7 @@ impl Core {
         now: Timestamp,
     ) -> WriteOptions {
         let mut options = WriteOptions::new(mode, idle(meta, &self.policy));
-        options.absolute = left(meta.absolute, now);
+        options.absolute = meta.absolute.map(|absolute| absolute.since(now));
         options.age = now.since(meta.created);
         options.owner.clone_from(&meta.owner);
         options.fence = fence;
@@ -127,13 +128,13 @@ impl Core {
                 return Ok(Saved::Unchanged);
             }
             if self.policy.per_owner.is_some() {
-                rare(self.refuse_excess(work, draft.meta(), &key)).await?;
+                boxed(self.refuse_excess(work, draft.meta(), &key)).await?;
             }
             match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Created);
                     if self.policy.per_owner.is_some() {
-                        rare(self.evict_excess(work, draft.meta(), &key)).await;
+                        boxed(self.evict_excess(work, draft.meta(), &key)).await;
                     }
                     let written = self.written(&id, &key, version, draft, &options, now);
                     return Ok(Saved::Written(written));
@@ -164,17 +165,17 @@ impl Core {
             let options = self.options(mode, draft.meta(), work.fence, now);
             if options.lifetime().is_zero() {
                 let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
-                rare(self.end(&doomed)).await?;
+                boxed(self.end(&doomed)).await?;
                 return work.ended();
             }
             if self.policy.per_owner.is_some() {
-                rare(self.refuse_excess(work, draft.meta(), &base.key)).await?;
+                boxed(self.refuse_excess(work, draft.meta(), &base.key)).await?;
             }
             match self.write(&base.key, draft.payload().clone(), &options).await {
                 Ok(version) => {
                     self.observe(&Event::Saved { conflicts });
                     if self.policy.per_owner.is_some() {
-                        rare(self.evict_excess(work, draft.meta(), &base.key)).await;
+                        boxed(self.evict_excess(work, draft.meta(), &base.key)).await;
                     }
                     let written = self.written(&base.id, &base.key, version, draft, &options, now);
                     return Ok(Saved::Written(written));
@@ -182,9 +183,9 @@ impl Core {
                 Err(err) if err.kind() == ErrorKind::Conflict => {
                     conflicts += 1;
                     if turn.is_none() && work.fence.is_none() {
-                        turn = Some(rare(self.stand_in_line(&base.key)).await?);
+                        turn = Some(boxed(self.stand_in_line(&base.key)).await?);
                     }
-                    rare(self.catch_up(&mut base, work, conflicts, err)).await?;
+                    boxed(self.catch_up(&mut base, work, conflicts, err)).await?;
                 }
                 Err(err) => return Err(err.into()),
             }
@@ -193,7 +194,7 @@ impl Core {
 
     /// Waits behind the other savers of the session in this process.
     pub(super) async fn stand_in_line(&self, key: &SessionKey) -> Result<Turn> {
-        let turn = rare(async { Ok(self.contention.turn(key).await) });
+        let turn = boxed(async { Ok(self.contention.turn(key).await) });
         self.within(Operation::Write, self.policy.contention_wait, turn).await.map_err(|_| {
             let message = "too many requests change the session at once; try again";
             Error::new(ErrorKind::Conflict, Operation::Write, message)
