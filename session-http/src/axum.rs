@@ -4,7 +4,7 @@ use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 use session_core::{Error, Status};
 
-use crate::lazy::Installed;
+use crate::installed::Installed;
 use crate::{LazySession, Session, SessionRejection};
 
 /// Loads the session. Without a [`SessionLayer`](crate::SessionLayer), or if the

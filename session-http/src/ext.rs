@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Extensions, Request};
 use session_core::Result;
 
-use crate::lazy::Installed;
+use crate::installed::Installed;
 use crate::{LazySession, Session};
 
 /// `request.session()` for [`http::Request`] and its [`Parts`].

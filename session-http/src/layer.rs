@@ -9,7 +9,8 @@ use session_core::{Result, SessionHandler, SessionManager};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::lazy::{Installed, LazySession};
+use crate::installed::Installed;
+use crate::lazy::LazySession;
 use crate::settings::Settings;
 use crate::{LayerBuilder, ResponseFuture, SessionBody, registry};
 

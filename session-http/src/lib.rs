@@ -5,14 +5,18 @@
 mod axum;
 mod body;
 mod builder;
+mod cache;
 mod config;
 mod cookie;
 mod error;
 mod ext;
 mod future;
+mod installed;
 mod layer;
 mod lazy;
 mod registry;
+#[cfg(feature = "axum")]
+mod rejection;
 mod save;
 mod session;
 mod settings;
@@ -24,14 +28,14 @@ pub use config::HttpConfig;
 #[cfg(feature = "signed")]
 pub use cookie::KeyRing;
 pub use cookie::{CookieConfig, SameSite, Secure};
-#[cfg(feature = "axum")]
-pub use error::SessionRejection;
 pub use error::default_response;
 pub use ext::RequestSessionExt;
 pub use future::ResponseFuture;
 pub use layer::{SessionLayer, SessionService};
 pub use lazy::LazySession;
 pub use registry::registry;
+#[cfg(feature = "axum")]
+pub use rejection::SessionRejection;
 pub use save::SaveRule;
 pub use session::Session;
 /// The session system underneath.
