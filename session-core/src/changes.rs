@@ -170,7 +170,7 @@ impl MetaChanges {
     }
 
     /// Whether they go with a change of privilege: a login or a logout.
-    pub(crate) const fn privilege(&self) -> bool {
+    pub(crate) const fn changes_privilege(&self) -> bool {
         self.owner.is_some() || self.authenticated.is_some()
     }
 

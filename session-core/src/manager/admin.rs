@@ -150,7 +150,7 @@ impl Core {
             for key in watched {
                 match core.read(&key).await {
                     Ok(Some(_)) => {}
-                    Ok(None) => core.over(&key),
+                    Ok(None) => core.announce_end(&key),
                     Err(err) => core.unseen(&err),
                 }
             }

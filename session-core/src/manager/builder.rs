@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Contention, Core, SessionManager, StaleCache, Watchers};
+use super::{Core, Queues, SessionManager, StaleCache, Watchers};
 use crate::{
     Clock, Error, ErrorKind, Observer, Operation, OsRandom, Outage, Policy, Random, Result,
     Runtime, Serializers, SessionHandler, SystemClock,
@@ -29,7 +29,7 @@ impl ManagerBuilder {
             random: Arc::new(OsRandom),
             runtime,
             observer: None,
-            contention: Contention::default(),
+            queues: Queues::default(),
             stale: None,
             watchers: Watchers::default(),
         })

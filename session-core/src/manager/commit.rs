@@ -27,7 +27,7 @@ impl Session {
         };
         let result = self.commit_once(save).await;
         drop(turn);
-        let lock = self.state().spent_lock();
+        let lock = self.state().take_spent_lock();
         if let Some(lock) = lock {
             boxed(lock.free()).await;
         }
@@ -109,16 +109,16 @@ impl Session {
                 state.forget_id();
             }
             Err(Failure::Gone) => {
-                state.ended();
+                state.mark_ended();
                 state.forget_id();
-                before.iter().for_each(|before| core.over(&before.key));
+                before.iter().for_each(|before| core.announce_end(&before.key));
                 return Err(core.too_late(
                     "the session ended while this request was at work; nothing was saved",
                 ));
             }
             Err(Failure::Moved) => {
                 // The client has been told the new id by another response.
-                state.ended();
+                state.mark_ended();
                 state.cookie = CookieAction::Keep;
                 before.iter().for_each(|before| core.unremember(&before.key));
                 return Err(core.too_late(
@@ -159,7 +159,7 @@ impl Session {
         if lives {
             core.observe(&Event::Touched);
         } else {
-            core.over(key);
+            core.announce_end(key);
             core.observe(&Event::SavedTooLate);
         }
         let mut state = self.state();
@@ -169,7 +169,7 @@ impl Session {
             Some(current) if lives => {
                 Arc::make_mut(current).expires = Some(core.now().after(idle));
             }
-            Some(_) if unchanged => state.ended(),
+            Some(_) if unchanged => state.mark_ended(),
             _ => {}
         }
         Ok(lives)

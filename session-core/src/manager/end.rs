@@ -28,18 +28,18 @@ impl Core {
         for _ in 0..MAX_TRIES {
             if let Some(seen) = version.take() {
                 match self.destroy(&key, Some(&seen)).await {
-                    Ok(_) => return self.ended(&key, &pointers).await,
+                    Ok(_) => return self.clear_up(&key, &pointers).await,
                     Err(err) if err.kind() == ErrorKind::Conflict => {}
                     Err(err) => return Err(err),
                 }
             }
             let stored = match self.read(&key).await {
                 Ok(Some(stored)) => stored,
-                Ok(None) => return self.ended(&key, &pointers).await,
+                Ok(None) => return self.clear_up(&key, &pointers).await,
                 // What does not even read cannot be a pointer that anybody follows.
                 Err(err) if err.kind() == ErrorKind::Corrupt => {
                     self.destroy(&key, None).await?;
-                    return self.ended(&key, &pointers).await;
+                    return self.clear_up(&key, &pointers).await;
                 }
                 Err(err) => return Err(err),
             };
@@ -57,17 +57,17 @@ impl Core {
 
     /// Clears up after a session: the pointers that led to it, and what this
     /// process remembers.
-    async fn ended(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
-        self.over(key);
+    async fn clear_up(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
+        self.announce_end(key);
         for pointer in pointers {
-            self.over(pointer);
+            self.announce_end(pointer);
             self.destroy(pointer, None).await?;
         }
         Ok(())
     }
 
     /// Tells this process that a session is over.
-    pub(super) fn over(&self, key: &SessionKey) {
+    pub(super) fn announce_end(&self, key: &SessionKey) {
         self.watchers.tell(key);
         if let Some(stale) = &self.stale {
             stale.bury(key, self.now());

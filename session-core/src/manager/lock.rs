@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Core;
 use super::boxed::boxed;
-use super::contention::Turn;
+use super::queue::Turn;
 use crate::{Error, ErrorKind, Exclusive, FencingToken, Operation, Result, SessionKey};
 
 /// How long to wait between two tries for a lock that another process holds:
@@ -21,7 +21,7 @@ pub(crate) struct HeldLock {
     /// Keeps this process's other requests in line, so that they need not ask
     /// the store.
     turn: Option<Turn>,
-    free: bool,
+    freed: bool,
 }
 
 impl HeldLock {
@@ -36,13 +36,13 @@ impl HeldLock {
     /// Gives the lock back. If that fails the lease ends it.
     pub(crate) async fn free(mut self) {
         self.core.unlock(&self.key, self.token).await;
-        self.free = true;
+        self.freed = true;
     }
 }
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        if self.free {
+        if self.freed {
             return;
         }
         let (core, key, token) = (Arc::clone(&self.core), self.key, self.token);
@@ -68,7 +68,7 @@ impl Core {
         policy: &Exclusive,
     ) -> Result<HeldLock> {
         let started = Instant::now();
-        let turn = boxed(async { Ok(self.contention.turn(key).await) });
+        let turn = boxed(async { Ok(self.queues.turn(key).await) });
         // Who has stood in line for a whole lease asks the store: the holder may
         // have stalled.
         let patience = policy.wait.min(policy.lease);
@@ -83,7 +83,7 @@ impl Core {
             let attempt = locker.try_lock(key, policy.lease);
             if let Some(token) = self.call(Operation::Lock, attempt, |_| 0).await? {
                 let core = Arc::clone(self);
-                return Ok(HeldLock { core, key: *key, token, turn, free: false });
+                return Ok(HeldLock { core, key: *key, token, turn, freed: false });
             }
             left = left.min(policy.wait.saturating_sub(started.elapsed()));
             let Some(runtime) = self.runtime.as_ref().filter(|_| !left.is_zero()) else {

@@ -5,12 +5,12 @@ mod boxed;
 mod builder;
 mod call;
 mod commit;
-mod contention;
 mod end;
 mod gc;
 mod load;
 pub(crate) mod lock;
 mod owners;
+mod queue;
 mod rotate;
 mod shield;
 mod stale;
@@ -21,9 +21,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::builder::ManagerBuilder;
-use self::contention::Contention;
 pub use self::load::Access;
 use self::load::Terms;
+use self::queue::Queues;
 pub use self::shield::Shielded;
 use self::stale::StaleCache;
 use self::watch::Watchers;
@@ -49,7 +49,7 @@ pub(crate) struct Core {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) runtime: Option<Arc<dyn Runtime>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) contention: Contention,
+    pub(crate) queues: Queues,
     pub(crate) stale: Option<StaleCache>,
     pub(crate) watchers: Watchers,
 }

@@ -37,7 +37,7 @@ impl Core {
         let mut old = Arc::clone(current);
         let Some(mut new) = self.insert(&old, work).await? else {
             self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
-            return work.ended();
+            return work.out_of_time();
         };
         let mut conflicts = 0;
         let mut turn = None;
@@ -104,7 +104,8 @@ impl Core {
     async fn leave_pointer(&self, old: &Current, target: &SessionKey, work: &Work) -> Result<()> {
         let now = self.now();
         // Who may have planted the old id must not look into what a login brings.
-        let grace = if work.changes.meta.privilege() { Duration::ZERO } else { self.policy.grace };
+        let privilege = work.changes.meta.changes_privilege();
+        let grace = if privilege { Duration::ZERO } else { self.policy.grace };
         let pointer = Pointer { target: *target, readable_until: now.after(grace) };
         let payload = frame::pointer(&old.key, now, &pointer);
         let mode = WriteMode::IfVersion(old.version.clone());

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Core;
 use super::boxed::boxed;
-use super::contention::Turn;
 use super::load::Found;
+use super::queue::Turn;
 use crate::changes::Changes;
 use crate::frame::Meta;
 use crate::record::{Record, RecordWriter};
@@ -34,7 +34,7 @@ pub(super) struct Work {
 impl Work {
     /// How a save ends for which no lifetime is left: as it was asked to, or too
     /// late, if the session's own time ran out while the request was at work.
-    pub(super) fn ended(&self) -> Result<Saved, Failure> {
+    pub(super) fn out_of_time(&self) -> Result<Saved, Failure> {
         let meta = &self.changes.meta;
         let asked = meta.idle.is_some() || meta.absolute.is_some();
         if asked { Ok(Saved::Ended) } else { Err(Failure::Gone) }
@@ -166,7 +166,7 @@ impl Core {
             if options.lifetime().is_zero() {
                 let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
                 boxed(self.end(&doomed)).await?;
-                return work.ended();
+                return work.out_of_time();
             }
             if self.policy.per_owner.is_some() {
                 boxed(self.refuse_excess(work, draft.meta(), &base.key)).await?;
@@ -194,7 +194,7 @@ impl Core {
 
     /// Waits behind the other savers of the session in this process.
     pub(super) async fn stand_in_line(&self, key: &SessionKey) -> Result<Turn> {
-        let turn = boxed(async { Ok(self.contention.turn(key).await) });
+        let turn = boxed(async { Ok(self.queues.turn(key).await) });
         self.within(Operation::Write, self.policy.contention_wait, turn).await.map_err(|_| {
             let message = "too many requests change the session at once; try again";
             Error::new(ErrorKind::Conflict, Operation::Write, message)

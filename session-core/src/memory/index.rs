@@ -8,7 +8,7 @@ use crate::{Cursor, Operation, Owner, Page, PageRequest, Result, SessionIndex, S
 
 impl MemoryHandler {
     /// Removes a record if it still belongs to `owner`. Returns whether it was live.
-    fn disown(&self, owner: &Owner, key: &SessionKey) -> bool {
+    fn destroy_owned(&self, owner: &Owner, key: &SessionKey) -> bool {
         let mut shard = self.store.shard(key);
         let Some(record) = shard.records.get(key) else { return false };
         if record.indexed() != Some(owner) {
@@ -46,7 +46,7 @@ impl SessionIndex for MemoryHandler {
             if keys.is_empty() {
                 return Ok(revoked);
             }
-            revoked += keys.iter().filter(|key| self.disown(owner, key)).count() as u64;
+            revoked += keys.iter().filter(|key| self.destroy_owned(owner, key)).count() as u64;
         }
     }
 
@@ -61,6 +61,6 @@ impl SessionIndex for MemoryHandler {
         sessions.sort_unstable();
         let surplus = sessions.len().saturating_sub(max);
         let oldest = sessions.iter().map(|(_, key)| key).filter(|key| *key != keep).take(surplus);
-        Ok(oldest.filter(|key| self.disown(owner, key)).count() as u64)
+        Ok(oldest.filter(|key| self.destroy_owned(owner, key)).count() as u64)
     }
 }

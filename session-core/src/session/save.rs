@@ -89,7 +89,7 @@ impl Session {
             state.current = Some(fresh);
             return Ok(());
         }
-        state.ended();
+        state.mark_ended();
         gone()
     }
 

@@ -213,12 +213,12 @@ impl State {
     }
 
     /// Takes a lock that is of no more use.
-    pub(crate) fn spent_lock(&mut self) -> Option<Box<HeldLock>> {
+    pub(crate) fn take_spent_lock(&mut self) -> Option<Box<HeldLock>> {
         if self.sealed || self.fence().is_none() { self.lock.take() } else { None }
     }
 
     /// Marks the session as found dead by a save.
-    pub(crate) fn ended(&mut self) {
+    pub(crate) fn mark_ended(&mut self) {
         self.current = None;
         self.forget_changes();
         self.read_only = Some(ReadOnly::Ended);
