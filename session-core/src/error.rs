@@ -46,6 +46,9 @@ pub enum ErrorKind {
     Late,
     /// The text is not a session id.
     InvalidId,
+    /// A text from a client or a caller is not what it should be: a cursor, an
+    /// owner's name.
+    InvalidInput,
     /// A setting is impossible or unknown.
     InvalidConfig,
     /// The engine or serializer cannot do this.
@@ -74,6 +77,7 @@ impl ErrorKind {
             Self::Degraded => "degraded",
             Self::Late => "late",
             Self::InvalidId => "invalid_id",
+            Self::InvalidInput => "invalid_input",
             Self::InvalidConfig => "invalid_config",
             Self::Unsupported => "unsupported",
             Self::Internal => "internal",

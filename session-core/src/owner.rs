@@ -20,12 +20,12 @@ impl Owner {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] over 255 bytes, [`ErrorKind::InvalidConfig`] if empty.
+    /// [`ErrorKind::TooLarge`] over 255 bytes, [`ErrorKind::InvalidInput`] if empty.
     pub fn new(name: impl Into<Arc<str>>) -> Result<Self> {
         let name = name.into();
         if name.is_empty() {
             let message = "an owner needs a name; to take it away, unbind the session";
-            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Index, message));
+            return Err(Error::new(ErrorKind::InvalidInput, Operation::Index, message));
         }
         if name.len() > Self::MAX_LEN {
             let message = "an owner's name has at most 255 bytes; use an account number or a hash";
@@ -44,5 +44,19 @@ impl Owner {
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Owner(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_1_to_255_bytes() {
+        let kind = |len| Owner::new("x".repeat(len)).map_err(|err| err.kind()).map(drop);
+        assert_eq!(kind(0), Err(ErrorKind::InvalidInput));
+        assert_eq!(kind(1), Ok(()));
+        assert_eq!(kind(255), Ok(()));
+        assert_eq!(kind(256), Err(ErrorKind::TooLarge));
     }
 }

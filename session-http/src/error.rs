@@ -10,6 +10,7 @@ use session_core::{Error, ErrorKind};
 /// | Kind | Status |
 /// | --- | --- |
 /// | unavailable, timeout, degraded, storage_full, permission_denied, locked | 503 with `Retry-After: 1` |
+/// | invalid_input | 400 |
 /// | conflict, gone, too_many | 409 |
 /// | too_large | 413 |
 /// | all others | 500 |
@@ -21,6 +22,7 @@ pub fn default_response(err: &Error) -> Response<Bytes> {
     let status = match kind {
         ErrorKind::Degraded | ErrorKind::Locked => StatusCode::SERVICE_UNAVAILABLE,
         kind if kind.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
         ErrorKind::Conflict | ErrorKind::Gone | ErrorKind::TooMany => StatusCode::CONFLICT,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -33,4 +35,35 @@ pub fn default_response(err: &Error) -> Response<Bytes> {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::Operation;
+
+    use super::*;
+
+    #[test]
+    fn the_status_says_whose_fault_it_is() {
+        for (kind, status) in [
+            (ErrorKind::Unavailable, 503),
+            (ErrorKind::Timeout, 503),
+            (ErrorKind::Degraded, 503),
+            (ErrorKind::StorageFull, 503),
+            (ErrorKind::PermissionDenied, 503),
+            (ErrorKind::Locked, 503),
+            (ErrorKind::InvalidInput, 400),
+            (ErrorKind::Conflict, 409),
+            (ErrorKind::Gone, 409),
+            (ErrorKind::TooMany, 409),
+            (ErrorKind::TooLarge, 413),
+            (ErrorKind::InvalidConfig, 500),
+            (ErrorKind::Internal, 500),
+        ] {
+            let response = default_response(&Error::new(kind, Operation::Read, "secret"));
+            assert_eq!(response.status(), status, "{kind}");
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{kind}");
+            assert_eq!(response.body(), &format!("session: {kind}\n"));
+        }
+    }
 }

@@ -221,7 +221,7 @@ impl SessionLister for RedisHandler {
 
 fn forged() -> Error {
     let message = "the cursor is not from this listing; start again without one";
-    error::new(ErrorKind::InvalidConfig, Operation::List, message)
+    error::new(ErrorKind::InvalidInput, Operation::List, message)
 }
 
 #[cfg(test)]

@@ -15,6 +15,11 @@ pub trait SessionLister: fmt::Debug + Send + Sync {
     /// A session that lives through the whole listing is on exactly one page;
     /// one that is created or destroyed meanwhile may be missing. Expired
     /// records and pointers are never listed.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a cursor that no page
+    /// of this listing had.
     async fn list(&self, request: &PageRequest) -> Result<Page>;
 
     /// Returns how many live sessions there are, in one call, which may take

@@ -38,12 +38,12 @@ impl PageRequest {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] if the cursor is of another kind.
+    /// [`ErrorKind::InvalidInput`] if the cursor is of another kind.
     pub fn after(&self, operation: Operation) -> Result<Option<SessionKey>> {
         let Some(Cursor(bytes)) = &self.cursor else { return Ok(None) };
         let bytes = bytes.as_ref().try_into().map_err(|_| {
             let message = "the cursor is not from this listing; start again without one";
-            Error::new(ErrorKind::InvalidConfig, operation, message)
+            Error::new(ErrorKind::InvalidInput, operation, message)
         })?;
         Ok(Some(SessionKey::from_bytes(bytes)))
     }
@@ -127,12 +127,12 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] if no cursor has that text.
+    /// [`ErrorKind::InvalidInput`] if no cursor has that text.
     pub fn parse(text: &str) -> Result<Self> {
         match BASE64URL_NOPAD.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Self(bytes.into())),
             Err(_) => Err(Error::new(
-                ErrorKind::InvalidConfig,
+                ErrorKind::InvalidInput,
                 Operation::List,
                 "not a cursor; start again without one",
             )),
@@ -149,5 +149,19 @@ impl fmt::Debug for Cursor {
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE64URL_NOPAD.encode(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_cursor_is_the_callers_fault() {
+        for text in ["!", "a", "a b", "YQ==", "ä"] {
+            assert_eq!(Cursor::parse(text).unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
+        }
+        let cursor = Cursor::new(Bytes::from_static(b"a"));
+        assert_eq!(Cursor::parse(&cursor.to_string()).unwrap(), cursor);
     }
 }

@@ -17,7 +17,9 @@ impl SessionManager {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the engine cannot list; else what it says.
+    /// [`ErrorKind::Unsupported`] if the engine cannot list,
+    /// [`ErrorKind::InvalidInput`] for a cursor of something else; else what the
+    /// engine says.
     pub async fn list(&self, request: &PageRequest) -> Result<Page> {
         let lister = self.0.lister()?;
         self.0.call(Operation::List, lister.list(request), |_| 0).await
@@ -48,7 +50,9 @@ impl SessionManager {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if the engine has no index; else what it says.
+    /// [`ErrorKind::Unsupported`] if the engine has no index,
+    /// [`ErrorKind::InvalidInput`] for a cursor of something else; else what the
+    /// engine says.
     pub async fn sessions_of(&self, owner: &Owner, request: &PageRequest) -> Result<Page> {
         let index = self.0.index()?;
         self.0.call(Operation::Index, index.sessions(owner, request), |_| 0).await

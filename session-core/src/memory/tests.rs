@@ -141,9 +141,9 @@ async fn a_cursor_of_another_engine_is_refused() {
     let (handler, _) = at_rest();
     let request = PageRequest::at(crate::Cursor::new(Bytes::from_static(b"17")), 10);
     let owner = crate::Owner::new("ann").unwrap();
-    assert_eq!(handler.list(&request).await.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    assert_eq!(handler.list(&request).await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let err = handler.sessions(&owner, &request).await.unwrap_err();
-    assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+    assert_eq!(err.kind(), ErrorKind::InvalidInput);
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::TypeMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::Locked => StatusCode::LOCKED,
         ErrorKind::Degraded => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::InvalidConfig => StatusCode::BAD_REQUEST,
+        ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
         kind if kind.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
