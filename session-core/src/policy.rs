@@ -198,8 +198,8 @@ pub struct Exclusive {
     /// How long a request waits for the lock. Default 5 s.
     #[serde(with = "crate::seconds")]
     pub wait: Duration,
-    /// After how long a lock falls free although its holder did not free it.
-    /// Default 30 s. A holder that comes back later is refused.
+    /// How long a lock is held at most if its holder does not free it. Default
+    /// 30 s. A holder that comes back later is refused.
     #[serde(with = "crate::seconds")]
     pub lease: Duration,
 }

@@ -12,8 +12,8 @@ use session_core::Save;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum SaveRule {
-    /// All but server errors (5xx). The default: what a failed request did half
-    /// should not stay.
+    /// All but server errors (5xx). The default: the half-done work of a failed
+    /// request should not stay.
     #[default]
     ExceptServerErrors,
     /// All.

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 /// Names one state of a record, so that a later write can ask for it.
 ///
-/// A counter, which means something to the engine that made it alone. It may
-/// carry a hint: what the engine read together with it and can save a step with
-/// later. The hint takes no part in comparisons.
+/// A counter that has meaning only to the engine that made it. It may carry a
+/// hint: what the engine read together with it and can save a step with later.
+/// The hint takes no part in comparisons.
 #[derive(Clone)]
 pub struct Version {
     count: u64,

@@ -15,7 +15,7 @@ pub use self::metrics::MetricsObserver;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingObserver;
 
-/// Is told what happens. Called in the middle of requests: must not block.
+/// Receives events. Called in the middle of requests: must not block.
 ///
 /// No event holds a session id, a key, data or an owner.
 pub trait Observer: fmt::Debug + Send + Sync + 'static {

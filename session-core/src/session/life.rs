@@ -144,8 +144,8 @@ impl Session {
     }
 
     /// Sets what happens when another request changes the session at the same
-    /// time, for this request only: nothing of it is stored. Without it, the
-    /// policy's [`conflict`](crate::Policy::conflict) says so.
+    /// time, for this request only: the choice itself is not stored. Without it,
+    /// the policy's [`conflict`](crate::Policy::conflict) says so.
     ///
     /// ```
     /// use session_core::{Conflict, ErrorKind, MemoryHandler, SessionManager};

@@ -64,12 +64,12 @@ impl Default for CookieConfig {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Secure {
-    /// It has.
+    /// Always.
     #[default]
     Always,
-    /// It has if the request came by HTTPS, as its URI or a trusted proxy says.
+    /// If the request came over HTTPS, as its URI or a trusted proxy says.
     Auto,
-    /// It has not: for development without TLS.
+    /// Never: for development without TLS.
     Never,
 }
 
@@ -78,7 +78,7 @@ pub enum Secure {
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum SameSite {
-    /// None, not even a link from elsewhere.
+    /// No cross-site request, not even a followed link.
     Strict,
     /// Links from elsewhere, but no forms or embedded content.
     #[default]
