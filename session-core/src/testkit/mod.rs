@@ -200,7 +200,15 @@ macro_rules! conformance {
         $crate::conformance! { $make }
         $crate::__conformance_of_two! {
             { $two }
-            two_handlers_on_one_store_agree
+            what_one_handler_writes_the_other_reads
+            a_key_is_created_once_by_either_handler
+            a_write_by_one_handler_makes_the_others_version_stale
+            a_touch_by_one_handler_is_seen_by_the_other
+            a_session_expires_for_both_handlers
+            a_session_that_one_handler_destroys_is_gone_for_the_other
+            both_handlers_count_the_same_sessions
+            a_lock_of_one_handler_is_held_against_the_other
+            a_handler_works_after_the_other_is_dropped
             a_handler_dropped_with_calls_in_flight_loses_nothing
         }
     };
