@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use session_core::{ErrorKind, Operation, Result, SessionKey, Version};
+use session_core::{Error, ErrorKind, Operation, Result, SessionKey, Version};
 
-use crate::error;
+use crate::error::{self, NAME};
 use crate::io::remove;
 use crate::layout::{self, OwnerHash};
 use crate::shard::Shard;
@@ -37,11 +37,7 @@ impl Store {
             }
             Ok(Some(found)) if found.live => {
                 if only_at.is_some_and(|at| at.as_counter() != Some(found.version)) {
-                    return Err(error::new(
-                        ErrorKind::Conflict,
-                        op,
-                        "somebody wrote to the session; read it again",
-                    ));
+                    return Err(Error::conflict(op).with_backend(NAME));
                 }
                 self.take_away(op, key, &shard, found.owner)?;
                 true

@@ -10,7 +10,7 @@ use session_core::{
     WriteMode, WriteOptions,
 };
 
-use crate::error;
+use crate::error::{self, NAME};
 use crate::io::Temp;
 use crate::layout::{self, OwnerHash};
 use crate::record::{Header, Lifetime, MAX_HEAD};
@@ -25,23 +25,22 @@ impl Store {
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         if options.mode == WriteMode::Create {
-            let op = Operation::Create;
-            return self.in_shard(op, key, |shard| self.write_in(shard, op, key, payload, options));
+            return self.in_shard(op, key, |shard| self.write_in(shard, key, payload, options));
         }
-        let op = Operation::Write;
-        let shard = self.shard(op, key)?.ok_or_else(gone)?;
-        self.write_in(&shard, op, key, payload, options)
+        let shard = self.shard(op, key)?.ok_or_else(|| Error::gone(op).with_backend(NAME))?;
+        self.write_in(&shard, key, payload, options)
     }
 
     fn write_in(
         &self,
         shard: &Arc<Shard>,
-        op: Operation,
         key: &SessionKey,
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         let fail = |errno| error::os(op, errno);
         let lock = shard.lock().map_err(fail)?;
         // After the lock, so that waiting for it cannot make an expired record
@@ -50,15 +49,11 @@ impl Store {
         if let Some(fence) = options.fence
             && self.grant(op, key, shard)?.is_none_or(|grant| grant.token != fence)
         {
-            return Err(error::new(
-                ErrorKind::Locked,
-                op,
-                "the lock was lost; read the session again",
-            ));
+            return Err(Error::lock_lost(op).with_backend(NAME));
         }
         // What cannot be read is not known to have expired, so its key is taken.
         let unreadable = |err: Error| match (&options.mode, err.kind()) {
-            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
+            (WriteMode::Create, ErrorKind::Corrupt) => Error::already_exists().with_backend(NAME),
             _ => err,
         };
         let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
@@ -95,8 +90,8 @@ impl Store {
             None => temp.insert(&name, &self.renames),
         };
         renamed.map_err(|errno| match errno {
-            Errno::EXIST => taken(),
-            Errno::NOENT => gone(),
+            Errno::EXIST => Error::already_exists().with_backend(NAME),
+            Errno::NOENT => Error::gone(op).with_backend(NAME),
             Errno::IO => error::late(op, errno),
             errno => fail(errno),
         })?;
@@ -132,14 +127,12 @@ fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp)
     let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
     match (mode, live) {
         (WriteMode::Create, None) => first_version(),
-        (WriteMode::Create, Some(_)) => Err(taken()),
-        (WriteMode::Replace | WriteMode::IfVersion(_), None) => Err(gone()),
+        (WriteMode::Create, Some(_)) => Err(Error::already_exists().with_backend(NAME)),
+        (WriteMode::Replace | WriteMode::IfVersion(_), None) => {
+            Err(Error::gone(mode.operation()).with_backend(NAME))
+        }
         (WriteMode::IfVersion(wanted), Some(version)) if wanted.as_counter() != Some(version) => {
-            Err(error::new(
-                ErrorKind::Conflict,
-                Operation::Write,
-                "somebody else wrote first; read the session again",
-            ))
+            Err(Error::conflict(mode.operation()).with_backend(NAME))
         }
         (WriteMode::Replace | WriteMode::IfVersion(_), Some(version)) => {
             Ok(version.wrapping_add(1))
@@ -153,12 +146,4 @@ fn first_version() -> Result<u64> {
     let mut random = [0; 8];
     OsRandom.fill(&mut random)?;
     Ok(u64::from_le_bytes(random) >> 1)
-}
-
-fn gone() -> Error {
-    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
 }

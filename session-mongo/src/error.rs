@@ -204,8 +204,3 @@ pub(crate) fn in_doubt(op: Operation) -> Error {
     let message = "the reply was lost while the session changed; read it again and look";
     new(ErrorKind::Unavailable, op, message).with_indeterminate(true)
 }
-
-/// Refuses a write whose lock has passed on.
-pub(crate) fn locked(op: Operation) -> Error {
-    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
-}

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
-use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker};
+use session_core::{Error, FencingToken, Operation, Result, SessionKey, SessionLocker};
 
-use crate::error;
+use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
 use crate::record::{Fields, NOW, by_key, millis};
 use crate::store::{Collections, Store, and, only_batch};
@@ -30,7 +30,7 @@ impl Store {
         let find = to.locks.find(held(key, fence)).projection(doc! { "_id": 1 });
         match only_batch(op, find.limit(-1).batch().await).await? {
             Some(batch) if crate::store::documents(op, &batch)?.len() == 1 => Ok(()),
-            _ => Err(error::locked(op)),
+            _ => Err(Error::lock_lost(op).with_backend(NAME)),
         }
     }
 

@@ -9,9 +9,10 @@ use session_core::{
     WriteOptions,
 };
 
+use crate::error::{self, NAME};
 use crate::record::{by_key, expired, live, millis};
 use crate::store::{Again, Collections, Store, and};
-use crate::{error, update};
+use crate::update;
 
 impl Store {
     /// Writes a record as the options say.
@@ -21,12 +22,8 @@ impl Store {
         payload: &Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
-        if payload.len() > self.config.max_record_bytes {
-            let message = "the session is larger than max_record_bytes; store less, or raise it";
-            return Err(error::new(ErrorKind::TooLarge, op, message));
-        }
         let version = new_version()?;
         let again =
             if options.mode == WriteMode::Replace { Again::Never } else { Again::AtVersion };
@@ -92,11 +89,13 @@ impl Store {
         new: i64,
         in_doubt: bool,
     ) -> Result<()> {
+        let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
         let state = match self.state(op, to, key).await {
             Ok(state) => state,
-            Err(err) if err.kind() == ErrorKind::Corrupt && create => return Err(taken()),
+            Err(err) if err.kind() == ErrorKind::Corrupt && create => {
+                return Err(Error::already_exists().with_backend(NAME));
+            }
             // Whatever it was, this attempt wrote nothing.
             Err(err) => return Err(err.with_indeterminate(in_doubt)),
         };
@@ -104,20 +103,21 @@ impl Store {
         if state.as_ref().is_some_and(|state| state.version == Some(new)) {
             return Ok(());
         }
-        match (&options.mode, state) {
-            (WriteMode::Create, _) => Err(taken()),
+        let refused = match (&options.mode, state) {
+            (WriteMode::Create, _) => Error::already_exists(),
             // Ours may have been made, and others may have built upon it.
-            _ if in_doubt => Err(error::in_doubt(op)),
-            (_, None) => Err(gone()),
+            _ if in_doubt => error::in_doubt(op),
+            (_, None) => Error::gone(op),
             (_, Some(state))
                 if options.fence.is_some_and(|fence| state.fence > fence.0.cast_signed()) =>
             {
-                Err(error::locked(op))
+                Error::lock_lost(op)
             }
             // It had expired, and has been created anew since.
-            (WriteMode::Replace, _) => Err(gone()),
-            (WriteMode::IfVersion(_), _) => Err(conflict(op)),
-        }
+            (WriteMode::Replace, _) => Error::gone(op),
+            (WriteMode::IfVersion(_), _) => Error::conflict(op),
+        };
+        Err(refused.with_backend(NAME))
     }
 
     /// Extends a lifetime.
@@ -167,7 +167,7 @@ impl Store {
             }
             let state = Box::pin(self.state(op, to, key)).await;
             match state.map_err(|err| err.with_indeterminate(in_doubt))? {
-                Some(state) if state.live => Err(conflict(op)),
+                Some(state) if state.live => Err(Error::conflict(op).with_backend(NAME)),
                 // It was us, or somebody else.
                 _ if in_doubt => Err(error::in_doubt(op)),
                 _ => Ok(false),
@@ -183,16 +183,4 @@ pub(crate) fn new_version() -> Result<i64> {
     let mut random = [0; 8];
     OsRandom.fill(&mut random)?;
     Ok((u64::from_le_bytes(random) >> 1).cast_signed())
-}
-
-fn gone() -> Error {
-    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
-}
-
-fn conflict(op: Operation) -> Error {
-    error::new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
 }

@@ -279,22 +279,6 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-pub(crate) fn gone(op: Operation) -> Error {
-    new(ErrorKind::Gone, op, "the session has ended; begin a new one")
-}
-
-pub(crate) fn taken() -> Error {
-    new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
-}
-
-pub(crate) fn conflict(op: Operation) -> Error {
-    new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
-}
-
-pub(crate) fn lock_lost(op: Operation) -> Error {
-    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
-}
-
 /// The connection was lost after a conditional statement was sent, and what is
 /// stored now does not tell whether it happened.
 pub(crate) fn in_doubt(op: Operation) -> Error {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use session_core::{
-    GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler, SessionIndex, SessionKey,
-    SessionLister, SessionLocker, Stored, Version, WriteOptions,
+    ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler, SessionIndex,
+    SessionKey, SessionLister, SessionLocker, Stored, Version, WriteOptions,
 };
 use sqlx::mysql::{MySqlPool, MySqlRow};
 
@@ -54,7 +54,7 @@ impl MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, for a URL that cannot be read, and for none.
     pub fn new(config: MysqlConfig) -> Result<Self> {
         let MysqlConfig { timeout, max_connections, max_lifetime, .. } = config;
@@ -87,7 +87,7 @@ impl MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, and for those that the pool decides.
     pub fn from_pool(pool: MySqlPool, config: MysqlConfig) -> Result<Self> {
         config.refuse_connecting()?;
@@ -114,7 +114,7 @@ impl SessionHandler for MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if a table is
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) if a table is
     /// missing or is not as it should be; the message says what is wrong.
     async fn open(&self) -> Result<()> {
         self.store.prepare().await
@@ -133,6 +133,11 @@ impl SessionHandler for MysqlHandler {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
+        if payload.len() > self.store.config.max_record_bytes {
+            let message = "the session is larger than max_record_bytes; store less, or raise it";
+            return Err(error::new(ErrorKind::TooLarge, op, message));
+        }
         self.store.write(key, &payload, options).await
     }
 

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use session_core::{
-    ErrorKind, FencingToken, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
+    Error, FencingToken, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 use sqlx::mysql::MySqlRow;
 
 use crate::client::Again;
 use crate::connection::Answer;
-use crate::error;
+use crate::error::{self, NAME};
 use crate::param::Param;
 use crate::record::{self, column, millis};
 use crate::sql::Fenced;
@@ -24,13 +24,7 @@ impl Store {
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
-        let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
-        if payload.len() > self.config.max_record_bytes {
-            let message = "the session is larger than max_record_bytes; store less, or raise it";
-            return Err(error::new(ErrorKind::TooLarge, op, message));
-        }
-        let new = draw_version(op)?;
+        let new = draw_version(options.mode.operation())?;
         let record = record::params(new, payload, options);
         match &options.mode {
             WriteMode::Create => self.create(key, &record, options.fence).await?,
@@ -55,7 +49,7 @@ impl Store {
         for _ in 0..2 {
             match self.insert(key, &insert, fence).await? {
                 Inserted::Yes => return Ok(()),
-                Inserted::Refused => return Err(error::lock_lost(op)),
+                Inserted::Refused => return Err(Error::lock_lost(op).with_backend(NAME)),
                 Inserted::Taken => {}
             }
             let over = [version, age, idle, absolute, owner, pointer, data, key.into()];
@@ -64,7 +58,7 @@ impl Store {
                 return Ok(());
             }
         }
-        Err(error::taken())
+        Err(Error::already_exists().with_backend(NAME))
     }
 
     async fn insert(
@@ -103,7 +97,7 @@ impl Store {
             return Ok(());
         }
         self.check_fence(op, key, fence).await?;
-        Err(error::gone(op))
+        Err(Error::gone(op).with_backend(NAME))
     }
 
     async fn replace_at(
@@ -136,7 +130,8 @@ impl Store {
             return Err(error::in_doubt(op));
         }
         self.check_fence(op, key, fence).await?;
-        Err(if found.is_some() { error::conflict(op) } else { error::gone(op) })
+        let refused = if found.is_some() { Error::conflict(op) } else { Error::gone(op) };
+        Err(refused.with_backend(NAME))
     }
 
     /// Executes a statement that writes a record, under a fence if there is one.
@@ -169,7 +164,7 @@ impl Store {
         let params = [key.into(), Param::Uint(fence.0)];
         let granted: Answer<Option<MySqlRow>> =
             self.client.call(op, Again::Reads, &self.sql.granted, &params).await?;
-        granted.rows.map(drop).ok_or_else(|| error::lock_lost(op))
+        granted.rows.map(drop).ok_or_else(|| Error::lock_lost(op).with_backend(NAME))
     }
 
     /// Returns the version of a live record.
@@ -221,7 +216,7 @@ impl Store {
             return Ok(true);
         }
         match self.version_after(op, key, answer.in_doubt).await? {
-            Some(_) => Err(error::conflict(op)),
+            Some(_) => Err(Error::conflict(op).with_backend(NAME)),
             None if answer.in_doubt => Err(error::in_doubt(op)),
             None => Ok(false),
         }
