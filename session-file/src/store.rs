@@ -5,11 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
-use session_core::{Clock, Error, Operation, Result, SessionKey, Stored, Timestamp, Version};
+use session_core::{
+    Clock, Error, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp, Version,
+};
 use tokio::sync::Semaphore;
 
 use crate::config::{Durability, FileConfig};
-use crate::error;
+use crate::error::{self, NAME};
 use crate::io::{Head, Plain, Renames, Trouble};
 use crate::layout::{self};
 use crate::record::{Bad, Header, MAX_HEAD};
@@ -204,6 +206,12 @@ impl Store {
         }
         shard.flush().map_err(|errno| error::late(op, errno))
     }
+}
+
+/// Draws the version that a new record begins with, so that a key that is
+/// destroyed and created again never comes to a version it had.
+pub(crate) fn draw_version() -> Result<u64> {
+    OsRandom.number().map(|number| number >> 1).map_err(|err| err.with_backend(NAME))
 }
 
 pub(crate) fn shard_of(key: &SessionKey) -> u8 {

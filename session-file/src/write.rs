@@ -6,8 +6,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_core::{
-    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Timestamp, Version,
-    WriteMode, WriteOptions,
+    Error, ErrorKind, Operation, Result, SessionKey, Timestamp, Version, WriteMode, WriteOptions,
 };
 
 use crate::error::{self, NAME};
@@ -15,7 +14,7 @@ use crate::io::Temp;
 use crate::layout::{self, OwnerHash};
 use crate::record::{Header, Lifetime, MAX_HEAD};
 use crate::shard::Shard;
-use crate::store::{Store, trouble};
+use crate::store::{Store, draw_version, trouble};
 
 impl Store {
     /// Writes a record as the options say.
@@ -126,7 +125,7 @@ impl Store {
 fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
     let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
     match (mode, live) {
-        (WriteMode::Create, None) => first_version(),
+        (WriteMode::Create, None) => draw_version(),
         (WriteMode::Create, Some(_)) => Err(Error::already_exists().with_backend(NAME)),
         (WriteMode::Replace | WriteMode::IfVersion(_), None) => {
             Err(Error::gone(mode.operation()).with_backend(NAME))
@@ -138,12 +137,4 @@ fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp)
             Ok(version.wrapping_add(1))
         }
     }
-}
-
-/// Draws the version that a new record begins with, so that a key that is
-/// destroyed and created again never comes to a version it had.
-fn first_version() -> Result<u64> {
-    let mut random = [0; 8];
-    OsRandom.fill(&mut random)?;
-    Ok(u64::from_le_bytes(random) >> 1)
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
-use session_core::{Error, FencingToken, Operation, Result, SessionKey, SessionLocker};
+use session_core::{
+    Error, FencingToken, Operation, OsRandom, Random, Result, SessionKey, SessionLocker,
+};
 
 use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
 use crate::record::{Fields, NOW, by_key, millis};
 use crate::store::{Collections, Store, and, only_batch};
-use crate::write::new_version;
 
 const OP: Operation = Operation::Lock;
 
@@ -35,7 +36,7 @@ impl Store {
     }
 
     async fn try_lock(&self, key: &SessionKey, lease: Duration) -> Result<Option<FencingToken>> {
-        let (by, lease) = (new_version()?, millis(lease));
+        let (by, lease) = (draw_owner()?, millis(lease));
         self.call(OP, |to| async move {
             let grant = to
                 .locks
@@ -77,6 +78,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// Draws the name under which a call takes a lock, so that it knows its own grant.
+fn draw_owner() -> Result<i64> {
+    OsRandom.number().map(u64::cast_signed).map_err(|err| err.with_backend(NAME))
 }
 
 /// Returns the filter for the lock of a key under one token.

@@ -15,10 +15,11 @@ use mongodb::{Client, Collection, Database};
 use session_core::{ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Stored, Version};
 use tokio::sync::OnceCell;
 
+use crate::client;
 use crate::clock::ServerClock;
 use crate::config::MongoConfig;
+use crate::error::{self, NAME};
 use crate::record::{self, Fields};
-use crate::{client, error};
 
 /// The driver's handles of one store.
 pub(crate) struct Collections {
@@ -197,6 +198,13 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("config", &self.config).finish_non_exhaustive()
     }
+}
+
+/// Draws the version of a write, so that no state of a key ever has the name
+/// that another had, even if it is destroyed and created again.
+pub(crate) fn draw_version() -> Result<i64> {
+    let number = OsRandom.number().map_err(|err| err.with_backend(NAME))?;
+    Ok((number >> 1).cast_signed())
 }
 
 /// Returns a random part of a pause, so that callers do not come back together.

@@ -5,13 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use mongodb::bson::doc;
 use session_core::{
-    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Version, WriteMode,
-    WriteOptions,
+    Error, ErrorKind, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 
 use crate::error::{self, NAME};
 use crate::record::{by_key, expired, live, millis};
-use crate::store::{Again, Collections, Store, and};
+use crate::store::{Again, Collections, Store, and, draw_version};
 use crate::update;
 
 impl Store {
@@ -24,7 +23,7 @@ impl Store {
     ) -> Result<Version> {
         let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
-        let version = new_version()?;
+        let version = draw_version()?;
         let again =
             if options.mode == WriteMode::Replace { Again::Never } else { Again::AtVersion };
         self.call_again(op, again, |to, in_doubt| async move {
@@ -175,12 +174,4 @@ impl Store {
         })
         .await
     }
-}
-
-/// Draws the version of a write, so that no state of a key ever has the name
-/// that another had, even if it is destroyed and created again.
-pub(crate) fn new_version() -> Result<i64> {
-    let mut random = [0; 8];
-    OsRandom.fill(&mut random)?;
-    Ok((u64::from_le_bytes(random) >> 1).cast_signed())
 }

@@ -24,7 +24,7 @@ impl Store {
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
-        let new = draw_version(options.mode.operation())?;
+        let new = draw_version()?;
         let record = record::params(new, payload, options);
         match &options.mode {
             WriteMode::Create => self.create(key, &record, options.fence).await?,
