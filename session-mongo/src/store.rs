@@ -49,7 +49,7 @@ pub(crate) struct State {
 
 /// Whether a call may be made again when it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Repeat {
     /// It must not.
     Never,
     /// It names the version that it makes, and changes nothing but the one that
@@ -101,7 +101,7 @@ impl Store {
     where
         F: Future<Output = Result<T>>,
     {
-        self.call_again(op, Again::Never, |to, _| attempt(to)).await
+        self.call_again(op, Repeat::Never, |to, _| attempt(to)).await
     }
 
     /// The same, and repeats what may have been executed where that is safe.
@@ -109,7 +109,7 @@ impl Store {
     pub(crate) async fn call_again<'a, T, F>(
         &'a self,
         op: Operation,
-        again: Again,
+        repeat: Repeat,
         attempt: impl Fn(&'a Collections, bool) -> F,
     ) -> Result<T>
     where
@@ -128,7 +128,7 @@ impl Store {
                 in_doubt |= err.is_indeterminate();
                 let goes_on = made < ATTEMPTS
                     && err.kind() == ErrorKind::Unavailable
-                    && (!in_doubt || again == Again::AtVersion)
+                    && (!in_doubt || repeat == Repeat::AtVersion)
                     // Not so late that this answer would become "no answer".
                     && begin.elapsed() < limit / 2;
                 if !goes_on {

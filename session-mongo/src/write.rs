@@ -10,7 +10,7 @@ use session_core::{
 
 use crate::error::{self, NAME};
 use crate::record::{by_key, expired, live, millis};
-use crate::store::{Again, Collections, Store, and, draw_version};
+use crate::store::{Collections, Repeat, Store, and, draw_version};
 use crate::update;
 
 impl Store {
@@ -24,9 +24,9 @@ impl Store {
         let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
         let version = draw_version()?;
-        let again =
-            if options.mode == WriteMode::Replace { Again::Never } else { Again::AtVersion };
-        self.call_again(op, again, |to, in_doubt| async move {
+        let repeat =
+            if options.mode == WriteMode::Replace { Repeat::Never } else { Repeat::AtVersion };
+        self.call_again(op, repeat, |to, in_doubt| async move {
             if let Some(fence) = options.fence {
                 Box::pin(self.check_lock(op, to, key, fence)).await?;
             }
@@ -150,8 +150,8 @@ impl Store {
         only_at: Option<&Version>,
     ) -> Result<bool> {
         let op = Operation::Destroy;
-        let again = if only_at.is_some() { Again::AtVersion } else { Again::Never };
-        self.call_again(op, again, |to, in_doubt| async move {
+        let repeat = if only_at.is_some() { Repeat::AtVersion } else { Repeat::Never };
+        self.call_again(op, repeat, |to, in_doubt| async move {
             let filter = match only_at {
                 None => doc! { "$expr": { "$not": [expired()] } },
                 Some(version) => {

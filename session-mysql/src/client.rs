@@ -11,7 +11,7 @@ use sqlx::{Connection as _, MySqlConnection, SqlSafeStr, SqlStr};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::connection::{self, Answer, MAX_PACKET, Rows};
-use crate::error::{Fate, Fault};
+use crate::error::{Failure, Fate};
 use crate::param::{self, Param};
 use crate::pool::{self, Pool};
 
@@ -24,9 +24,9 @@ const QUIET: Duration = Duration::from_millis(500);
 
 /// Whether a statement may be sent again when it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
+pub(crate) enum Repeat {
     /// It changes nothing.
-    Reads,
+    Harmless,
     /// It names the version that it changes, and the one it makes. Executed
     /// twice, or late, it does nothing.
     AtVersion,
@@ -63,44 +63,44 @@ impl Client {
     pub(crate) async fn call<R: Rows>(
         &self,
         op: Operation,
-        again: Again,
+        repeat: Repeat,
         sql: &SqlStr,
         params: &[Param<'_>],
     ) -> Result<Answer<R>> {
-        self.try_call(again, sql, params)
-            .await
-            .map_err(|(fault, in_doubt)| fault.into_error(op, in_doubt && again != Again::Reads))
+        self.try_call(repeat, sql, params).await.map_err(|(failure, in_doubt)| {
+            failure.into_error(op, in_doubt && repeat != Repeat::Harmless)
+        })
     }
 
     /// The same, with what went wrong and whether it may have happened.
     pub(crate) async fn try_call<R: Rows>(
         &self,
-        again: Again,
+        repeat: Repeat,
         sql: &SqlStr,
         params: &[Param<'_>],
-    ) -> Result<Answer<R>, (Fault, bool)> {
+    ) -> Result<Answer<R>, (Failure, bool)> {
         let deadline = Instant::now() + self.timeout;
         let mut in_doubt = false;
         let mut attempt = 1;
         loop {
-            let fault = match self.attempt(deadline, again, sql, params).await {
+            let failed = match self.attempt(deadline, repeat, sql, params).await {
                 Ok(answer) => return Ok(Answer { in_doubt, ..answer }),
-                Err(failure) => failure,
+                Err(failed) => failed,
             };
-            in_doubt |= fault.fault.fate == Fate::Lost;
+            in_doubt |= failed.failure.fate == Fate::Lost;
             let goes_on = attempt < ATTEMPTS
                 && Instant::now() < deadline
-                && match fault.fault.fate {
+                && match failed.failure.fate {
                     Fate::Refused => false,
                     Fate::Contended => {
                         pause(attempt, deadline).await;
                         true
                     }
-                    Fate::Stale => !fault.on_new,
-                    Fate::Lost => again != Again::Never && !(fault.on_new && attempt > 1),
+                    Fate::Stale => !failed.on_new,
+                    Fate::Lost => repeat != Repeat::Never && !(failed.on_new && attempt > 1),
                 };
             if !goes_on {
-                return Err((fault.fault, in_doubt));
+                return Err((failed.failure, in_doubt));
             }
             attempt += 1;
         }
@@ -109,17 +109,18 @@ impl Client {
     async fn attempt<R: Rows>(
         &self,
         deadline: Instant,
-        again: Again,
+        repeat: Repeat,
         sql: &SqlStr,
         params: &[Param<'_>],
-    ) -> Result<Answer<R>, Failure> {
+    ) -> Result<Answer<R>, Attempt> {
         let mut sent = false;
         let attempt = timeout_at(deadline, async {
-            let mut lease = self.lease().await.map_err(Failure::on_new)?;
+            let mut lease = self.lease().await.map_err(Attempt::on_new)?;
             let on_new = lease.is_new();
-            let fail = |fault| Failure { fault, on_new };
-            if again == Again::Never && lease.idle() > QUIET && lease.raw().ping().await.is_err() {
-                return Err(fail(Fault::new(
+            let fail = |failure| Attempt { failure, on_new };
+            if repeat == Repeat::Never && lease.idle() > QUIET && lease.raw().ping().await.is_err()
+            {
+                return Err(fail(Failure::new(
                     Fate::Stale,
                     ErrorKind::Unavailable,
                     "the connection to the server was lost",
@@ -127,7 +128,7 @@ impl Client {
             }
             if param::size(params) > lease.max_packet() {
                 lease.give_back();
-                return Err(fail(Fault::new(
+                return Err(fail(Failure::new(
                     Fate::Refused,
                     ErrorKind::TooLarge,
                     "the session is larger than the server's max_allowed_packet; store less, or \
@@ -135,39 +136,40 @@ impl Client {
                 )));
             }
             sent = true;
-            let mut result = connection::execute(lease.raw(), sql, params).await.map_err(Fault::of);
-            if let (Err(fault), Lease::Own(_)) = (&result, &lease)
-                && fault.wants_text()
+            let mut result =
+                connection::execute(lease.raw(), sql, params).await.map_err(Failure::of);
+            if let (Err(failure), Lease::Own(_)) = (&result, &lease)
+                && failure.wants_text()
             {
                 let text = Box::pin(connection::execute_text(lease.raw(), sql, params));
-                result = text.await.map_err(Fault::of);
+                result = text.await.map_err(Failure::of);
             }
-            if result.as_ref().map_or_else(Fault::spares_connection, |_| true) {
+            if result.as_ref().map_or_else(Failure::spares_connection, |_| true) {
                 lease.give_back();
             }
             result.map_err(fail)
         });
         let result = attempt.await.unwrap_or_else(|_| Err(late(sent)));
-        if let (Err(failure), Source::Own(pool)) = (&result, &self.source)
-            && !failure.fault.spares_connection()
+        if let (Err(failed), Source::Own(pool)) = (&result, &self.source)
+            && !failed.failure.spares_connection()
         {
             pool.flush();
         }
         result
     }
 
-    async fn lease(&self) -> Result<Lease<'_>, Fault> {
+    async fn lease(&self) -> Result<Lease<'_>, Failure> {
         let (pool, known) = match &self.source {
             Source::Own(pool) => return Ok(Lease::Own(pool.take().await?)),
             Source::Theirs { pool, max_packet } => (pool, max_packet),
         };
         // In a box, or the calls of those who give no pool would be as large as this.
-        let connection = Box::pin(pool.acquire()).await.map_err(Fault::connecting)?;
+        let connection = Box::pin(pool.acquire()).await.map_err(Failure::connecting)?;
         let mut borrowed = Borrowed { connection, max_packet: 0, is_sound: false };
         borrowed.max_packet = match known.load(Ordering::Relaxed) {
             0 => {
                 let asked = Box::pin(ask_max_packet(&mut borrowed.connection)).await;
-                let max_packet = asked.map_err(Fault::connecting)?;
+                let max_packet = asked.map_err(Failure::connecting)?;
                 known.store(max_packet, Ordering::Relaxed);
                 max_packet
             }
@@ -195,26 +197,26 @@ impl fmt::Debug for Client {
 }
 
 /// A failed attempt.
-struct Failure {
-    fault: Fault,
+struct Attempt {
+    failure: Failure,
     /// Whether its connection was opened for it.
     on_new: bool,
 }
 
-impl Failure {
-    const fn on_new(fault: Fault) -> Self {
-        Self { fault, on_new: true }
+impl Attempt {
+    const fn on_new(failure: Failure) -> Self {
+        Self { failure, on_new: true }
     }
 }
 
 /// The deadline is over. `sent` says whether the statement was on its way.
-fn late(sent: bool) -> Failure {
+fn late(sent: bool) -> Attempt {
     let (fate, message) = if sent {
         (Fate::Lost, "the server did not answer in time")
     } else {
         (Fate::Stale, "no connection in time: all are busy, or the server does not answer")
     };
-    Failure::on_new(Fault::new(fate, ErrorKind::Timeout, message))
+    Attempt::on_new(Failure::new(fate, ErrorKind::Timeout, message))
 }
 
 /// Waits a little, longer with each attempt and differently for each caller.

@@ -45,7 +45,7 @@ pub(crate) enum Fate {
 
 /// A failure below the level of sessions.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Failure {
     pub(crate) fate: Fate,
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -53,7 +53,7 @@ pub(crate) struct Fault {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-impl Fault {
+impl Failure {
     pub(crate) fn new(fate: Fate, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { fate, kind, message: message.into(), number: None, source: None }
     }
@@ -293,12 +293,16 @@ mod tests {
     #[test]
     fn numbers_that_say_nothing_of_the_statement_leave_it_in_doubt() {
         for number in [1180, 2003, 2006, 2013, 2055] {
-            let fault = Fault::server(number);
-            assert_eq!((fault.fate, fault.kind), (Fate::Lost, ErrorKind::Unavailable), "{number}");
-            assert!(!fault.spares_connection());
+            let failure = Failure::server(number);
+            assert_eq!(
+                (failure.fate, failure.kind),
+                (Fate::Lost, ErrorKind::Unavailable),
+                "{number}"
+            );
+            assert!(!failure.spares_connection());
         }
         for number in [1064, 1999, 3000] {
-            assert_eq!(Fault::server(number).fate, Fate::Refused, "{number}");
+            assert_eq!(Failure::server(number).fate, Fate::Refused, "{number}");
         }
     }
 }

@@ -11,7 +11,7 @@ use session_core::{
 };
 use sqlx::mysql::{MySqlPool, MySqlRow};
 
-use crate::client::{Again, Client};
+use crate::client::{Client, Repeat};
 use crate::config::MysqlConfig;
 use crate::connection::Answer;
 use crate::error::{self, NAME};
@@ -123,7 +123,7 @@ impl SessionHandler for MysqlHandler {
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
         let Store { client, sql, .. } = &*self.store;
         let answer: Answer<Option<MySqlRow>> =
-            client.call(Operation::Read, Again::Reads, &sql.read, &[key.into()]).await?;
+            client.call(Operation::Read, Repeat::Harmless, &sql.read, &[key.into()]).await?;
         answer.rows.map(record::stored).transpose()
     }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::client::Repeat;
 use crate::connection::Answer;
 use crate::handler::MysqlHandler;
 use crate::param::Param;
@@ -19,7 +19,7 @@ impl Store {
     /// Returns the keys of the owner's live sessions at one moment, the oldest first.
     async fn owned(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let answer: Answer<Vec<MySqlRow>> =
-            self.client.call(OP, Again::Reads, &self.sql.owned_by_age, &[owner.into()]).await?;
+            self.client.call(OP, Repeat::Harmless, &self.sql.owned_by_age, &[owner.into()]).await?;
         answer.rows.iter().map(|row| record::key(OP, row)).collect()
     }
 
@@ -31,7 +31,7 @@ impl Store {
             let mut params = vec![Param::from(owner)];
             params.extend(padded(batch));
             let answer: Answer<()> =
-                self.client.call(OP, Again::Never, &self.sql.disown, &params).await?;
+                self.client.call(OP, Repeat::Never, &self.sql.disown, &params).await?;
             ended += answer.affected;
         }
         Ok(ended)

@@ -8,7 +8,7 @@ use session_core::{
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, Row, Type};
 
-use crate::error::Fault;
+use crate::error::Failure;
 use crate::param::Param;
 
 /// Payloads from here on are kept where the driver has read them; smaller ones
@@ -92,7 +92,7 @@ where
 }
 
 fn misread(op: Operation) -> session_core::Error {
-    Fault::misread().into_error(op, false)
+    Failure::misread().into_error(op, false)
 }
 
 fn span(millis: i64) -> Duration {

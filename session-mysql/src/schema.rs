@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::client::Again;
+use crate::client::Repeat;
 use crate::config::Schema;
 use crate::connection::Answer;
 use crate::error;
@@ -162,7 +162,7 @@ impl Store {
             return Err(missing("; MysqlConfig::ddl() has the statement that makes it"));
         }
         let sql = AssertSqlSafe(ddl).into_sql_str();
-        let made = self.client.call::<()>(OP, Again::Never, &sql, &[]).await;
+        let made = self.client.call::<()>(OP, Repeat::Never, &sql, &[]).await;
         match made {
             Err(err) if err.kind() == ErrorKind::PermissionDenied => Err(missing(
                 " and this user may not make it; let somebody run the statement of \
@@ -280,7 +280,7 @@ impl Store {
     async fn ask(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<MySqlRow>> {
         let sql = AssertSqlSafe(sql).into_sql_str();
         let answer: Answer<Vec<MySqlRow>> =
-            self.client.call(OP, Again::Reads, &sql, params).await?;
+            self.client.call(OP, Repeat::Harmless, &sql, params).await?;
         Ok(answer.rows)
     }
 }

@@ -8,7 +8,7 @@ use session_core::{
 };
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::client::Repeat;
 use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::param::Param;
@@ -54,7 +54,7 @@ impl Store {
             }
             let over = [version, age, idle, absolute, owner, pointer, data, key.into()];
             let sql = &self.sql.over_expired;
-            if self.change(op, Again::Never, sql, &over, key, fence).await?.affected > 0 {
+            if self.change(op, Repeat::Never, sql, &over, key, fence).await?.affected > 0 {
                 return Ok(());
             }
         }
@@ -69,17 +69,17 @@ impl Store {
     ) -> Result<Inserted> {
         let op = Operation::Create;
         let result = match fence {
-            None => self.client.try_call::<()>(Again::Never, &self.sql.insert.free, params).await,
+            None => self.client.try_call::<()>(Repeat::Never, &self.sql.insert.free, params).await,
             Some(fence) => {
                 let params = with_fence(params, key, fence);
-                self.client.try_call(Again::Never, &self.sql.insert.fenced, &params).await
+                self.client.try_call(Repeat::Never, &self.sql.insert.fenced, &params).await
             }
         };
         match result {
             Ok(answer) if answer.affected == 0 => Ok(Inserted::Refused),
             Ok(_) => Ok(Inserted::Yes),
-            Err((fault, _)) if fault.is_duplicate() => Ok(Inserted::Taken),
-            Err((fault, in_doubt)) => Err(fault.into_error(op, in_doubt)),
+            Err((failure, _)) if failure.is_duplicate() => Ok(Inserted::Taken),
+            Err((failure, in_doubt)) => Err(failure.into_error(op, in_doubt)),
         }
     }
 
@@ -92,7 +92,8 @@ impl Store {
         let op = Operation::Write;
         let [version, age, idle, absolute, owner, pointer, data] = *record;
         let params = [version, age, idle, absolute, owner, pointer, data, key.into()];
-        if self.change(op, Again::Never, &self.sql.replace, &params, key, fence).await?.affected > 0
+        if self.change(op, Repeat::Never, &self.sql.replace, &params, key, fence).await?.affected
+            > 0
         {
             return Ok(());
         }
@@ -113,7 +114,7 @@ impl Store {
             let [version, age, idle, absolute, owner, pointer, data] = *record;
             let wanted = Param::Uint(wanted);
             let params = [version, age, idle, absolute, owner, pointer, data, key.into(), wanted];
-            self.change(op, Again::AtVersion, &self.sql.replace_at, &params, key, fence).await?
+            self.change(op, Repeat::AtVersion, &self.sql.replace_at, &params, key, fence).await?
         } else {
             // Not a version of ours, so certainly not this one.
             Answer::default()
@@ -138,17 +139,17 @@ impl Store {
     async fn change(
         &self,
         op: Operation,
-        again: Again,
+        repeat: Repeat,
         sql: &Fenced,
         params: &[Param<'_>],
         key: &SessionKey,
         fence: Option<FencingToken>,
     ) -> Result<Answer<()>> {
         match fence {
-            None => self.client.call(op, again, &sql.free, params).await,
+            None => self.client.call(op, repeat, &sql.free, params).await,
             Some(fence) => {
                 let params = with_fence(params, key, fence);
-                self.client.call(op, again, &sql.fenced, &params).await
+                self.client.call(op, repeat, &sql.fenced, &params).await
             }
         }
     }
@@ -163,14 +164,14 @@ impl Store {
         let Some(fence) = fence else { return Ok(()) };
         let params = [key.into(), Param::Uint(fence.0)];
         let granted: Answer<Option<MySqlRow>> =
-            self.client.call(op, Again::Reads, &self.sql.granted, &params).await?;
+            self.client.call(op, Repeat::Harmless, &self.sql.granted, &params).await?;
         granted.rows.map(drop).ok_or_else(|| Error::lock_lost(op).with_backend(NAME))
     }
 
     /// Returns the version of a live record.
     async fn version(&self, op: Operation, key: &SessionKey) -> Result<Option<u64>> {
         let answer: Answer<Option<MySqlRow>> =
-            self.client.call(op, Again::Reads, &self.sql.version, &[key.into()]).await?;
+            self.client.call(op, Repeat::Harmless, &self.sql.version, &[key.into()]).await?;
         answer.rows.map(|row| column(op, &row, 0)).transpose()
     }
 
@@ -190,7 +191,7 @@ impl Store {
     pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
         let params = [Param::Int(millis(idle)), key.into()];
         let answer: Answer<()> =
-            self.client.call(Operation::Touch, Again::Never, &self.sql.touch, &params).await?;
+            self.client.call(Operation::Touch, Repeat::Never, &self.sql.touch, &params).await?;
         Ok(answer.affected > 0)
     }
 
@@ -203,12 +204,12 @@ impl Store {
         let op = Operation::Destroy;
         let Some(wanted) = only_at else {
             let answer: Answer<()> =
-                self.client.call(op, Again::Never, &self.sql.destroy, &[key.into()]).await?;
+                self.client.call(op, Repeat::Never, &self.sql.destroy, &[key.into()]).await?;
             return Ok(answer.affected > 0);
         };
         let answer = if let Some(wanted) = wanted.as_counter() {
             let params = [key.into(), Param::Uint(wanted)];
-            self.client.call(op, Again::AtVersion, &self.sql.destroy_at, &params).await?
+            self.client.call(op, Repeat::AtVersion, &self.sql.destroy_at, &params).await?
         } else {
             Answer::<()>::default()
         };
