@@ -6,8 +6,9 @@ use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, Se
 
 use crate::error;
 use crate::handler::MongoHandler;
-use crate::record::{self, live};
-use crate::store::{Store, all, and};
+use crate::record::{self, and, live};
+use crate::reply::all;
+use crate::store::Store;
 
 const OP: Operation = Operation::Index;
 

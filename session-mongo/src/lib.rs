@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod call;
 mod client;
 mod clock;
 mod config;
@@ -12,10 +13,12 @@ mod index;
 mod lister;
 mod locker;
 mod record;
+mod reply;
 mod schema;
 mod store;
 mod sweep;
 mod update;
+mod uri;
 mod write;
 
 pub use config::{Indexes, MongoConfig};

@@ -12,10 +12,12 @@ use session_core::{
     Error, FencingToken, Operation, OsRandom, Random, Result, SessionKey, SessionLocker,
 };
 
+use crate::client::Collections;
 use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
-use crate::record::{Fields, NOW, by_key, millis};
-use crate::store::{Collections, Store, and, only_batch};
+use crate::record::{NOW, and, by_key, millis};
+use crate::reply::{Fields, first, only_batch};
+use crate::store::Store;
 
 const OP: Operation = Operation::Lock;
 
@@ -30,7 +32,7 @@ impl Store {
     ) -> Result<()> {
         let find = to.locks.find(held(key, fence)).projection(doc! { "_id": 1 });
         match only_batch(op, find.limit(-1).batch().await).await? {
-            Some(batch) if crate::store::documents(op, &batch)?.len() == 1 => Ok(()),
+            Some(batch) if first(op, &batch)?.is_some() => Ok(()),
             _ => Err(Error::lock_lost(op).with_backend(NAME)),
         }
     }

@@ -8,11 +8,12 @@ use mongodb::options::IndexOptions;
 use mongodb::{Collection, IndexModel};
 use session_core::{Error, ErrorKind, Operation, Result};
 
+use crate::client::Collections;
 use crate::config::Indexes;
-use crate::record::Fields;
-use crate::store::{Collections, Store, all, only_batch};
+use crate::error;
+use crate::reply::{Fields, all, first, only_batch};
+use crate::store::Store;
 use crate::sweep::LOCK_REST;
-use crate::{error, store};
 
 const OP: Operation = Operation::Open;
 /// How long the server keeps a record after its end. Reads do not see it; a
@@ -54,10 +55,10 @@ async fn refuse_strangers(to: &Collections) -> Result<()> {
     let fields = doc! { "_id": 1, "v": 1, "exp": 1 };
     let cursor = to.primary.find(doc! {}).projection(fields).limit(-1).batch().await;
     let Some(batch) = only_batch(OP, cursor).await? else { return Ok(()) };
-    let known = |fields: &Fields<'_>| {
+    let known = |fields: Fields<'_>| {
         fields.key().is_ok() && fields.version().is_ok() && fields.has_deadline()
     };
-    if store::documents(OP, &batch)?.iter().all(known) {
+    if first(OP, &batch)?.is_none_or(known) {
         return Ok(());
     }
     Err(error::new(
@@ -145,12 +146,21 @@ impl Existing {
 /// changes nothing.
 async fn listed(collection: &Collection<RawDocumentBuf>) -> Result<Vec<(Option<String>, bool)>> {
     match collection.list_indexes().batch().await {
-        Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(fields.index()))).await,
+        Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(index(fields)))).await,
         Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
             Ok(Vec::new())
         }
         Err(err) => Err(error::driver(OP, &err)),
     }
+}
+
+/// Returns the first field of an index that the server describes, and whether
+/// it removes documents.
+fn index(fields: Fields<'_>) -> (Option<String>, bool) {
+    let keys = fields.document.get_document("key").ok();
+    let first = keys.and_then(|keys| keys.iter().next()?.ok());
+    let ends = matches!(fields.document.get("expireAfterSeconds"), Ok(Some(_)));
+    (first.map(|(name, _)| name.to_string()), ends)
 }
 
 /// Makes the indexes that are not there. Two processes may do so at once.

@@ -6,9 +6,11 @@ use mongodb::bson::{Bson, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use session_core::{GcReport, GcRequest, Operation, Result};
 
+use crate::client::Collections;
 use crate::error;
 use crate::record::{self, NOW, expired};
-use crate::store::{Collections, Store, all};
+use crate::reply::all;
+use crate::store::Store;
 
 const OP: Operation = Operation::Gc;
 /// Records that one command removes, at the most.

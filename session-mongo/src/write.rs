@@ -8,9 +8,11 @@ use session_core::{
     Error, ErrorKind, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 
+use crate::call::Repeat;
+use crate::client::Collections;
 use crate::error::{self, NAME};
-use crate::record::{by_key, expired, live, millis};
-use crate::store::{Collections, Repeat, Store, and, draw_version};
+use crate::record::{and, by_key, expired, live, millis};
+use crate::store::{Store, draw_version};
 use crate::update;
 
 impl Store {
