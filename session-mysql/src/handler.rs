@@ -6,18 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use session_core::{
-    ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler, SessionIndex,
-    SessionKey, SessionLister, SessionLocker, Stored, Version, WriteOptions,
+    ErrorKind, GcReport, GcRequest, HandlerInfo, Result, SessionHandler, SessionIndex, SessionKey,
+    SessionLister, SessionLocker, Stored, Version, WriteOptions,
 };
-use sqlx::mysql::{MySqlPool, MySqlRow};
+use sqlx::mysql::MySqlPool;
 
-use crate::client::{Client, Repeat};
+use crate::client::Client;
 use crate::config::MysqlConfig;
-use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::pool::Pool;
-use crate::record;
-use crate::sql::Statements;
 use crate::store::Store;
 
 /// Keeps each session in a row of a table.
@@ -62,7 +59,7 @@ impl MysqlHandler {
             error::invalid("name a server, as in mysql://user:password@host/database")
         })?;
         let pool = Pool::new(url, max_connections, timeout, max_lifetime)?;
-        Self::of(Client::own(pool, timeout), config)
+        Store::new(Client::own(pool, timeout), config).map(Self::of)
     }
 
     /// The same, and connects.
@@ -91,15 +88,13 @@ impl MysqlHandler {
     /// settings, and for those that the pool decides.
     pub fn from_pool(pool: MySqlPool, config: MysqlConfig) -> Result<Self> {
         config.refuse_connecting()?;
-        Self::of(Client::theirs(pool, config.timeout), config)
+        Store::new(Client::theirs(pool, config.timeout), config).map(Self::of)
     }
 
-    fn of(client: Client, config: MysqlConfig) -> Result<Self> {
-        let tables = config.checked()?;
+    fn of(store: Store) -> Self {
         let mut info = HandlerInfo::new(NAME);
-        info.max_payload = Some(config.max_record_bytes);
-        let sql = Statements::new(&tables);
-        Ok(Self { store: Arc::new(Store { client, sql, tables, config }), info })
+        info.max_payload = Some(store.config.max_record_bytes);
+        Self { store: Arc::new(store), info }
     }
 }
 
@@ -121,10 +116,7 @@ impl SessionHandler for MysqlHandler {
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
-        let Store { client, sql, .. } = &*self.store;
-        let answer: Answer<Option<MySqlRow>> =
-            client.call(Operation::Read, Repeat::Harmless, &sql.read, &[key.into()]).await?;
-        answer.rows.map(record::stored).transpose()
+        self.store.read(key).await
     }
 
     async fn write(

@@ -1,10 +1,13 @@
-//! What all parts of the handler share.
+//! What the operations share, and reading.
 
-use session_core::{OsRandom, Random, Result};
+use session_core::{Operation, OsRandom, Random, Result, SessionKey, Stored};
+use sqlx::mysql::MySqlRow;
 
-use crate::client::Client;
+use crate::client::{Client, Repeat};
 use crate::config::MysqlConfig;
+use crate::connection::Answer;
 use crate::error::NAME;
+use crate::record;
 use crate::sql::Statements;
 use crate::table::Tables;
 
@@ -15,6 +18,22 @@ pub(crate) struct Store {
     pub(crate) sql: Statements,
     pub(crate) tables: Tables,
     pub(crate) config: MysqlConfig,
+}
+
+impl Store {
+    /// Checks the settings. Nothing is looked up.
+    pub(crate) fn new(client: Client, config: MysqlConfig) -> Result<Self> {
+        let tables = config.checked()?;
+        Ok(Self { client, sql: Statements::new(&tables), tables, config })
+    }
+
+    /// Reads a live session.
+    pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
+        let op = Operation::Read;
+        let answer: Answer<Option<MySqlRow>> =
+            self.client.call(op, Repeat::Harmless, &self.sql.read, &[key.into()]).await?;
+        answer.rows.map(record::stored).transpose()
+    }
 }
 
 /// Draws a version that no record has had: so a statement that names it can be
