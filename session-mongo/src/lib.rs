@@ -5,6 +5,7 @@ mod call;
 mod client;
 mod clock;
 mod config;
+mod destroy;
 mod encoder;
 mod error;
 mod factory;

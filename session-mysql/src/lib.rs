@@ -4,6 +4,7 @@
 mod client;
 mod config;
 mod connection;
+mod destroy;
 mod error;
 mod factory;
 mod handler;

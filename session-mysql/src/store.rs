@@ -7,7 +7,7 @@ use crate::client::{Client, Repeat};
 use crate::config::MysqlConfig;
 use crate::connection::Answer;
 use crate::error::NAME;
-use crate::record;
+use crate::record::{self, column};
 use crate::sql::Statements;
 use crate::table::Tables;
 
@@ -33,6 +33,24 @@ impl Store {
         let answer: Answer<Option<MySqlRow>> =
             self.client.call(op, Repeat::Harmless, &self.sql.read, &[key.into()]).await?;
         answer.rows.map(record::stored).transpose()
+    }
+
+    /// Returns the version of a live record.
+    async fn version(&self, op: Operation, key: &SessionKey) -> Result<Option<u64>> {
+        let answer: Answer<Option<MySqlRow>> =
+            self.client.call(op, Repeat::Harmless, &self.sql.version, &[key.into()]).await?;
+        answer.rows.map(|row| column(op, &row, 0)).transpose()
+    }
+
+    /// Returns the same after a statement that changed nothing. If that one is in
+    /// doubt, so is what cannot be looked at.
+    pub(crate) async fn version_after(
+        &self,
+        op: Operation,
+        key: &SessionKey,
+        in_doubt: bool,
+    ) -> Result<Option<u64>> {
+        self.version(op, key).await.map_err(|err| err.with_indeterminate(in_doubt))
     }
 }
 

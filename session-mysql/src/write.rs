@@ -1,5 +1,4 @@
-//! Writing, touching and destroying: single statements, and what their count of
-//! rows means.
+//! Writing and touching: single statements, and what their count of rows means.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::client::Repeat;
 use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::param::Param;
-use crate::record::{self, column, millis};
+use crate::record::{self, millis};
 use crate::sql::Fenced;
 use crate::store::{Store, draw_version};
 
@@ -168,24 +167,6 @@ impl Store {
         granted.rows.map(drop).ok_or_else(|| Error::lock_lost(op).with_backend(NAME))
     }
 
-    /// Returns the version of a live record.
-    async fn version(&self, op: Operation, key: &SessionKey) -> Result<Option<u64>> {
-        let answer: Answer<Option<MySqlRow>> =
-            self.client.call(op, Repeat::Harmless, &self.sql.version, &[key.into()]).await?;
-        answer.rows.map(|row| column(op, &row, 0)).transpose()
-    }
-
-    /// Returns the same after a statement that changed nothing. If that one is in
-    /// doubt, so is what cannot be looked at.
-    async fn version_after(
-        &self,
-        op: Operation,
-        key: &SessionKey,
-        in_doubt: bool,
-    ) -> Result<Option<u64>> {
-        self.version(op, key).await.map_err(|err| err.with_indeterminate(in_doubt))
-    }
-
     /// Extends a lifetime. The count of rows is that of those found, so a touch
     /// that changes nothing counts too.
     pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
@@ -193,34 +174,6 @@ impl Store {
         let answer: Answer<()> =
             self.client.call(Operation::Touch, Repeat::Never, &self.sql.touch, &params).await?;
         Ok(answer.affected > 0)
-    }
-
-    /// Removes a session.
-    pub(crate) async fn destroy(
-        &self,
-        key: &SessionKey,
-        only_at: Option<&Version>,
-    ) -> Result<bool> {
-        let op = Operation::Destroy;
-        let Some(wanted) = only_at else {
-            let answer: Answer<()> =
-                self.client.call(op, Repeat::Never, &self.sql.destroy, &[key.into()]).await?;
-            return Ok(answer.affected > 0);
-        };
-        let answer = if let Some(wanted) = wanted.as_counter() {
-            let params = [key.into(), Param::Uint(wanted)];
-            self.client.call(op, Repeat::AtVersion, &self.sql.destroy_at, &params).await?
-        } else {
-            Answer::<()>::default()
-        };
-        if answer.affected > 0 {
-            return Ok(true);
-        }
-        match self.version_after(op, key, answer.in_doubt).await? {
-            Some(_) => Err(Error::conflict(op).with_backend(NAME)),
-            None if answer.in_doubt => Err(error::in_doubt(op)),
-            None => Ok(false),
-        }
     }
 }
 
