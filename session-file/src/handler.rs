@@ -129,7 +129,7 @@ impl SessionHandler for FileHandler {
     /// directory, [`PermissionDenied`](ErrorKind::PermissionDenied) if it belongs
     /// to another user or others may write to it.
     async fn open(&self) -> Result<()> {
-        self.run(Operation::Open, |store| store.save_path()?.check(Operation::Open)).await
+        self.run(Operation::Open, Store::open).await
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {

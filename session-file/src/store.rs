@@ -70,6 +70,11 @@ impl Store {
         self.config.durability == Durability::Full
     }
 
+    /// Opens the save path, and makes it if it is missing.
+    pub(crate) fn open(&self) -> Result<()> {
+        self.save_path()?.check(Operation::Open)
+    }
+
     /// Returns the save path, opened when it is first asked for.
     pub(crate) fn save_path(&self) -> Result<&SavePath> {
         if let Some(path) = self.save_path.get() {

@@ -134,6 +134,7 @@ impl SessionHandler for MongoHandler {
         self.store.sweep(request).await
     }
 
+    /// Shuts the client down if it is ours. Further calls fail.
     async fn close(&self) -> Result<()> {
         self.store.close().await;
         Ok(())

@@ -112,7 +112,7 @@ impl SessionHandler for MysqlHandler {
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) if a table is
     /// missing or is not as it should be; the message says what is wrong.
     async fn open(&self) -> Result<()> {
-        self.store.prepare().await
+        self.store.open().await
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {

@@ -128,7 +128,7 @@ struct Found {
 
 impl Store {
     /// Connects, makes the tables where that is wanted, and checks them.
-    pub(crate) async fn prepare(&self) -> Result<()> {
+    pub(crate) async fn open(&self) -> Result<()> {
         self.check_connection().await?;
         let [sessions, locks] = ddl(&self.tables);
         let Tables { sessions: first, locks: second } = &self.tables;
