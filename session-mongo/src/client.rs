@@ -8,8 +8,8 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use session_core::{Operation, Result};
 
-use crate::config::{MongoConfig, invalid};
-use crate::error;
+use crate::config::MongoConfig;
+use crate::error::{self, invalid};
 
 /// The driver's handles of one store.
 pub(crate) struct Collections {

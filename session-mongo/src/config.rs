@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::Result;
 
-use crate::error;
+use crate::error::invalid;
 
 /// What [`open`](session_core::SessionHandler::open) does about indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -203,12 +203,10 @@ impl fmt::Debug for MongoConfig {
     }
 }
 
-pub(crate) fn invalid(message: &'static str) -> Error {
-    error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
-}
-
 #[cfg(test)]
 mod tests {
+    use session_core::ErrorKind;
+
     use super::*;
 
     fn config() -> MongoConfig {

@@ -3,6 +3,8 @@
 //! The driver's own texts are not passed on: they repeat keys (`E11000`), hosts
 //! and the server's whole reply.
 
+use std::borrow::Cow;
+
 use mongodb::error::{
     Error as DriverError, ErrorKind as DriverKind, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
     WriteFailure,
@@ -13,12 +15,13 @@ use session_core::{Error, ErrorKind, Operation};
 pub(crate) const NAME: &str = "mongodb";
 
 /// Makes an error of this engine.
-pub(crate) fn new(
-    kind: ErrorKind,
-    op: Operation,
-    message: impl Into<std::borrow::Cow<'static, str>>,
-) -> Error {
+pub(crate) fn new(kind: ErrorKind, op: Operation, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, op, message).with_backend(NAME)
+}
+
+/// Reports an impossible setting.
+pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    new(ErrorKind::InvalidConfig, Operation::Configure, message)
 }
 
 /// The code of a key that is taken, in an insert or an upsert.

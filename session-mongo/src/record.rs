@@ -14,13 +14,13 @@ pub(crate) const NOW: &str = "$$NOW";
 
 /// The longest lifetime, in milliseconds: some 6,300 years, so that dates stay
 /// within what the server's tools can print.
-const FOREVER: i64 = 200_000_000_000_000;
+const MAX_LIFETIME: i64 = 200_000_000_000_000;
 
 /// Returns a duration in milliseconds. Parts of one count as a whole one, so
 /// that nothing ends early.
 pub(crate) fn millis(duration: Duration) -> i64 {
     let millis = duration.as_nanos().div_ceil(1_000_000);
-    i64::try_from(millis).unwrap_or(FOREVER).min(FOREVER)
+    i64::try_from(millis).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME)
 }
 
 /// Returns bytes as a value that no expression takes for a field or an operator.
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(millis(Duration::ZERO), 0);
         assert_eq!(millis(Duration::from_nanos(1)), 1);
         assert_eq!(millis(Duration::from_micros(1500)), 2);
-        assert_eq!(millis(Duration::MAX), FOREVER);
-        assert_eq!(millis(Duration::from_secs(u64::MAX / 1000)), FOREVER);
+        assert_eq!(millis(Duration::MAX), MAX_LIFETIME);
+        assert_eq!(millis(Duration::from_secs(u64::MAX / 1000)), MAX_LIFETIME);
     }
 }

@@ -13,7 +13,7 @@ use crate::config::Indexes;
 use crate::error;
 use crate::reply::{Fields, all, first, only_batch};
 use crate::store::Store;
-use crate::sweep::LOCK_REST;
+use crate::sweep::GRANT_KEPT;
 
 const OP: Operation = Operation::Open;
 /// How long the server keeps a record after its end. Reads do not see it; a
@@ -172,8 +172,8 @@ async fn create(to: &Collections, there: &Existing, name: &str) -> Result<()> {
     if there.lock_expiry {
         return Ok(());
     }
-    let rest = Duration::from_millis(LOCK_REST.cast_unsigned());
-    let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(rest);
+    let kept = Duration::from_millis(GRANT_KEPT.cast_unsigned());
+    let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(kept);
     let locks = IndexModel::builder().keys(doc! { "until": 1 }).options(options.build()).build();
     to.locks.create_index(locks).await.map(drop).map_err(|err| not_made(&err, name))
 }

@@ -1,11 +1,11 @@
 //! The driver's connection string: read, and refused without being repeated.
 
 use mongodb::options::ConnectionString;
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::{Error, Result};
 
 use crate::client::refuse_unacknowledged;
-use crate::config::{MongoConfig, invalid, is_database};
-use crate::error;
+use crate::config::{MongoConfig, is_database};
+use crate::error::invalid;
 
 /// Reads a URI without looking anything up, so that a mistake is found at once.
 pub(crate) fn parse(config: &MongoConfig) -> Result<ConnectionString> {
@@ -65,17 +65,20 @@ fn refused(uri: &str, err: &mongodb::error::Error) -> Error {
     } else {
         format!("the driver refuses the URI: {text}")
     };
-    error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
+    invalid(message)
 }
 
 #[cfg(test)]
 mod tests {
+    use session_core::ErrorKind;
+
     use super::*;
+    use crate::error::NAME;
 
     fn refusal(uri: &str) -> String {
         let err = parse(&MongoConfig::new(uri)).unwrap_err();
         assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{err}");
-        assert_eq!(err.backend(), error::NAME);
+        assert_eq!(err.backend(), NAME);
         err.to_string()
     }
 

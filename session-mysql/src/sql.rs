@@ -19,7 +19,7 @@ const MICROS: &str = "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00',
 const NEVER: i64 = i64::MAX;
 /// How long a grant is kept when its lease is over, in milliseconds: longer than
 /// any statement that may yet number another.
-const KEPT: u32 = 60_000;
+const GRANT_KEPT: u32 = 60_000;
 /// Rows that one statement deletes by their keys.
 pub(crate) const BATCH: usize = 128;
 
@@ -168,9 +168,9 @@ impl Statements {
             )),
             sweep: delete(&s, &format!("q.expires <= {NOW}")),
             expired_locks: sql(format!(
-                "SELECT id FROM {l} WHERE expires <= {NOW} - {KEPT} ORDER BY expires LIMIT ?"
+                "SELECT id FROM {l} WHERE expires <= {NOW} - {GRANT_KEPT} ORDER BY expires LIMIT ?"
             )),
-            sweep_locks: delete(&l, &format!("q.expires <= {NOW} - {KEPT}")),
+            sweep_locks: delete(&l, &format!("q.expires <= {NOW} - {GRANT_KEPT}")),
             lock: sql(format!(
                 "INSERT INTO {l} (id, token, expires) \
                  VALUES (?, LAST_INSERT_ID({MICROS}), {NOW} + ?) \
