@@ -175,14 +175,14 @@ const MAX_NAME: usize = 100;
 /// Shows everything but the URI: it may hold a password.
 impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uri: _, database, collection, timeout, max_record_bytes, indexes } = self;
         f.debug_struct("MongoConfig")
-            .field("uri", &"..")
-            .field("database", &self.database)
-            .field("collection", &self.collection)
-            .field("timeout", &self.timeout)
-            .field("max_record_bytes", &self.max_record_bytes)
-            .field("indexes", &self.indexes)
-            .finish()
+            .field("database", database)
+            .field("collection", collection)
+            .field("timeout", timeout)
+            .field("max_record_bytes", max_record_bytes)
+            .field("indexes", indexes)
+            .finish_non_exhaustive()
     }
 }
 
