@@ -12,12 +12,13 @@ use tokio::sync::Semaphore;
 
 use crate::config::{Durability, FileConfig};
 use crate::error::{self, NAME};
-use crate::io::{Head, Plain, Renames, Trouble};
-use crate::layout::{self};
+use crate::layout;
+use crate::plain::{Head, Plain, Trouble};
 use crate::record::{Bad, Header, MAX_HEAD};
 use crate::save_path::SavePath;
 use crate::shard::{Shard, ShardLock};
 use crate::sweep::Position;
+use crate::temp::Renames;
 
 /// Reads of a file before it counts as damaged. Each that fails in vain has
 /// taken longer than two writes to its shard.

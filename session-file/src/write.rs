@@ -10,11 +10,11 @@ use session_core::{
 };
 
 use crate::error::{self, NAME};
-use crate::io::Temp;
 use crate::layout::{self, OwnerHash};
 use crate::record::{Header, Lifetime, MAX_HEAD};
 use crate::shard::Shard;
 use crate::store::{Store, draw_version, trouble};
+use crate::temp::Temp;
 
 impl Store {
     /// Writes a record as the options say.
