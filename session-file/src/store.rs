@@ -1,7 +1,7 @@
 //! What the operations share, and reading. Everything here blocks.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
@@ -17,7 +17,6 @@ use crate::plain::{Head, Plain, Trouble};
 use crate::record::{Bad, Header, MAX_HEAD};
 use crate::save_path::SavePath;
 use crate::shard::{Shard, ShardLock};
-use crate::sweep::Position;
 use crate::temp::Renames;
 
 /// Reads of a file before it counts as damaged. Each that fails in vain has
@@ -30,10 +29,17 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<dyn Clock>,
     /// Places for calls that work on the disk.
     pub(crate) slots: Semaphore,
-    /// Where garbage collection goes on.
-    pub(crate) swept: std::sync::Mutex<Position>,
+    pub(crate) swept: Mutex<Position>,
     pub(crate) renames: Renames,
     save_path: OnceLock<SavePath>,
+}
+
+/// Where garbage collection goes on: first through the records, then through the markers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Position {
+    pub(crate) markers: bool,
+    pub(crate) shard: u8,
+    pub(crate) after: Option<SessionKey>,
 }
 
 impl fmt::Debug for Store {

@@ -9,21 +9,13 @@ use session_core::{Error, GcReport, GcRequest, Operation, Result, SessionKey};
 
 use crate::layout::{self, Entry, OwnerHash};
 use crate::shard::{Shard, lock};
-use crate::store::{Store, shard_of};
+use crate::store::{Position, Store, shard_of};
 use crate::{error, io};
 
 /// How old a temporary file must be, by the system's clock and the time of its
 /// last change, to count as left over by a crash.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
 const OP: Operation = Operation::Gc;
-
-/// Where a walk goes on: first through the records, then through the markers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Position {
-    markers: bool,
-    shard: u8,
-    after: Option<SessionKey>,
-}
 
 /// One step of a walk.
 struct Step<'a> {
