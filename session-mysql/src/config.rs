@@ -7,7 +7,6 @@ use serde::Deserialize;
 use session_core::Result;
 
 use crate::error;
-use crate::schema;
 use crate::table::Tables;
 
 /// What `open` does about the tables.
@@ -150,7 +149,7 @@ impl MysqlConfig {
     /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if `table` is no
     /// plain name.
     pub fn ddl(&self) -> Result<[String; 2]> {
-        Ok(schema::ddl(&Tables::parse(&self.table)?))
+        Ok(Tables::parse(&self.table)?.ddl())
     }
 
     /// Refuses what a pool of the application's decides.

@@ -10,7 +10,7 @@ use crate::connection::Answer;
 use crate::handler::MysqlHandler;
 use crate::param::Param;
 use crate::record;
-use crate::sql::BATCH;
+use crate::sql::{BATCH, padded};
 use crate::store::Store;
 
 const OP: Operation = Operation::Index;
@@ -36,12 +36,6 @@ impl Store {
         }
         Ok(ended)
     }
-}
-
-/// Returns exactly [`BATCH`] keys: these, and the last one over and over.
-pub(crate) fn padded(keys: &[SessionKey]) -> impl Iterator<Item = Param<'_>> {
-    let last = keys.last().into_iter().cycle();
-    keys.iter().chain(last).take(BATCH).map(Param::from)
 }
 
 #[async_trait]

@@ -1,7 +1,9 @@
 //! All statements, written once for a pair of tables.
 
+use session_core::SessionKey;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use crate::param::Param;
 use crate::table::Tables;
 
 /// The server's clock when the statement began: milliseconds since 1970, in
@@ -22,6 +24,12 @@ const NEVER: i64 = i64::MAX;
 const GRANT_KEPT: u32 = 60_000;
 /// Rows that one statement deletes by their keys.
 pub(crate) const BATCH: usize = 128;
+
+/// Returns exactly [`BATCH`] keys: these, and the last one over and over.
+pub(crate) fn padded(keys: &[SessionKey]) -> impl Iterator<Item = Param<'_>> {
+    let last = keys.last().into_iter().cycle();
+    keys.iter().chain(last).take(BATCH).map(Param::from)
+}
 
 /// All statements of a store.
 ///

@@ -8,10 +8,9 @@ use sqlx::mysql::MySqlRow;
 
 use crate::client::Repeat;
 use crate::connection::Answer;
-use crate::index::padded;
 use crate::param::Param;
 use crate::record;
-use crate::sql::BATCH;
+use crate::sql::{BATCH, padded};
 use crate::store::Store;
 
 const OP: Operation = Operation::Gc;
