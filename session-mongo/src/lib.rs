@@ -4,6 +4,7 @@
 mod call;
 mod client;
 mod clock;
+mod codes;
 mod config;
 mod destroy;
 mod encoder;

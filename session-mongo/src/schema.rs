@@ -9,6 +9,7 @@ use mongodb::{Collection, IndexModel};
 use session_core::{Error, ErrorKind, Operation, Result};
 
 use crate::client::Collections;
+use crate::codes::*;
 use crate::config::Indexes;
 use crate::error;
 use crate::reply::{Fields, all, first, only_batch};
@@ -19,13 +20,6 @@ const OP: Operation = Operation::Open;
 /// How long the server keeps a record after its end. Reads do not see it; a
 /// server whose clock is a little ahead after a failover takes nothing early.
 const SLACK: Duration = Duration::from_secs(60);
-
-/// The code of what the user may not do.
-const UNAUTHORIZED: i32 = 13;
-/// The codes of an index that is there in another form.
-const CONFLICTS: [i32; 3] = [67, 85, 86];
-/// The code of a collection that is not there yet.
-const NO_COLLECTION: i32 = 26;
 
 impl Store {
     /// Connects, and makes sure that sessions are found and end in time.
@@ -147,7 +141,7 @@ impl Existing {
 async fn listed(collection: &Collection<RawDocumentBuf>) -> Result<Vec<(Option<String>, bool)>> {
     match collection.list_indexes().batch().await {
         Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(index(fields)))).await,
-        Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
+        Err(err) if matches!(error::code(&err), Some(NAMESPACE_NOT_FOUND | UNAUTHORIZED)) => {
             Ok(Vec::new())
         }
         Err(err) => Err(error::driver(OP, &err)),
@@ -181,13 +175,15 @@ async fn create(to: &Collections, there: &Existing, name: &str) -> Result<()> {
 fn not_made(err: &DriverError, name: &str) -> Error {
     match error::code(err) {
         Some(UNAUTHORIZED) => lacking(name),
-        Some(code) if CONFLICTS.contains(&code) => error::new(
-            ErrorKind::InvalidConfig,
-            OP,
-            "an index of the collection has the same name or fields and other options; drop it, \
+        Some(CANNOT_CREATE_INDEX | INDEX_OPTIONS_CONFLICT | INDEX_KEY_SPECS_CONFLICT) => {
+            error::new(
+                ErrorKind::InvalidConfig,
+                OP,
+                "an index of the collection has the same name or fields and other options; drop it, \
              or set session.indexes=ignore and collect garbage",
-        ),
-        Some(59 | 115 | 238) => error::new(
+            )
+        }
+        Some(COMMAND_NOT_FOUND | COMMAND_NOT_SUPPORTED | NOT_IMPLEMENTED) => error::new(
             ErrorKind::Unsupported,
             OP,
             "the server makes no such indexes; set session.indexes=ignore and collect garbage",
