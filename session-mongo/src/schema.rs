@@ -194,7 +194,7 @@ fn not_made(err: &DriverError, name: &str) -> Error {
 
 fn lacking(name: &str) -> Error {
     let message = format!(
-        "indexes are missing and the user may not make them; as another user run \
+        "indexes are missing and were not made (session.indexes=check, or no right to); run \
          db.{name}.createIndex({{exp: 1}}, {{expireAfterSeconds: 60}}) and \
          db.{name}.createIndex({{owner: 1, _id: 1}}, {{partialFilterExpression: {{owner: \
          {{$exists: true}}}}}}) and \
