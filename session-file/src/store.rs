@@ -122,7 +122,7 @@ impl Store {
         access: OFlags,
     ) -> Result<Option<Head>> {
         let uid = self.save_path()?.uid();
-        let head = settled(op, || {
+        let head = until_verified(op, || {
             let head = Head::open(shard.dir(), key, access, uid)?;
             if let Some(head) = &head {
                 head.verify(key)?;
@@ -152,7 +152,7 @@ impl Store {
             }
             Ok(Some(read))
         };
-        let found = match settled(op, attempt) {
+        let found = match until_verified(op, attempt) {
             // Written to without a pause, or damaged: under the lock it is one of both.
             Err(err) if err.kind() == session_core::ErrorKind::Corrupt => {
                 let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
@@ -211,7 +211,12 @@ impl Store {
 
     /// Frees the lock, and flushes the change of names if so configured. Others
     /// in the shard go on meanwhile.
-    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock) -> Result<()> {
+    pub(crate) fn release_and_flush(
+        &self,
+        op: Operation,
+        shard: &Shard,
+        lock: ShardLock,
+    ) -> Result<()> {
         drop(lock);
         if !self.is_durable() {
             return Ok(());
@@ -233,7 +238,7 @@ pub(crate) fn shard_of(key: &SessionKey) -> u8 {
 /// Opens and reads a file without the lock, and again if it does not verify: it
 /// may have been swapped out and filled anew in between. What is really damaged
 /// stays so.
-fn settled<T>(op: Operation, attempt: impl Fn() -> Result<T, Trouble>) -> Result<T> {
+fn until_verified<T>(op: Operation, attempt: impl Fn() -> Result<T, Trouble>) -> Result<T> {
     let mut left = READS;
     loop {
         match attempt() {

@@ -111,13 +111,13 @@ impl Store {
     /// Removes a record if it has expired, and looks again under the lock, so
     /// that no touch or write comes between the look and the removal.
     fn sweep_record(&self, key: &SessionKey, shard: &Arc<Shard>) -> Result<bool> {
-        if self.look(OP, key, shard)?.is_none_or(|found| found.live) {
+        if self.inspect(OP, key, shard)?.is_none_or(|found| found.live) {
             return Ok(false);
         }
         let _lock = shard.lock().map_err(|errno| error::os(OP, errno))?;
-        match self.look(OP, key, shard)? {
+        match self.inspect(OP, key, shard)? {
             Some(found) if !found.live => {
-                self.take_away(OP, key, shard, found.owner)?;
+                self.remove_record(OP, key, shard, found.owner)?;
                 Ok(true)
             }
             _ => Ok(false),

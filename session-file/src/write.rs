@@ -74,7 +74,7 @@ impl Store {
         {
             self.unmark(OwnerHash::of(owner), key);
         }
-        self.settle(op, shard, lock)?;
+        self.release_and_flush(op, shard, lock)?;
         Ok(Version::counter(version))
     }
 

@@ -23,7 +23,7 @@ const OP: Operation = Operation::Lock;
 
 impl Store {
     /// Refuses a write under a lock that is not held any more.
-    pub(crate) async fn check_lock(
+    pub(crate) async fn check_fence(
         &self,
         op: Operation,
         to: &Collections,

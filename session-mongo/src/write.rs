@@ -29,7 +29,7 @@ impl Store {
             if options.mode == WriteMode::Replace { Repeat::Never } else { Repeat::AtVersion };
         self.call_again(op, repeat, |to, in_doubt| async move {
             if let Some(fence) = options.fence {
-                Box::pin(self.check_lock(op, to, key, fence)).await?;
+                Box::pin(self.check_fence(op, to, key, fence)).await?;
             }
             if create && self.insert(to, key, payload, options, version).await? {
                 return Ok(Version::counter(version.cast_unsigned()));

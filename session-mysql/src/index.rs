@@ -25,13 +25,13 @@ impl Store {
 
     /// Destroys those of these sessions that are still the owner's. Returns how
     /// many there were.
-    async fn disown(&self, owner: &Owner, keys: &[SessionKey]) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &Owner, keys: &[SessionKey]) -> Result<u64> {
         let mut ended = 0;
         for batch in keys.chunks(BATCH) {
             let mut params = vec![Param::from(owner)];
             params.extend(padded(batch));
             let answer: Answer<()> =
-                self.client.call(OP, Repeat::Never, &self.sql.disown, &params).await?;
+                self.client.call(OP, Repeat::Never, &self.sql.destroy_owned, &params).await?;
             ended += answer.affected;
         }
         Ok(ended)
@@ -55,7 +55,7 @@ impl SessionIndex for MysqlHandler {
             if keys.is_empty() {
                 return Ok(revoked);
             }
-            revoked += self.store.disown(owner, &keys).await?;
+            revoked += self.store.destroy_owned(owner, &keys).await?;
         }
     }
 
@@ -64,6 +64,6 @@ impl SessionIndex for MysqlHandler {
         let surplus = keys.len().saturating_sub(max);
         keys.retain(|key| key != keep);
         keys.truncate(surplus);
-        self.store.disown(owner, &keys).await
+        self.store.destroy_owned(owner, &keys).await
     }
 }

@@ -84,7 +84,7 @@ pub(crate) struct Statements {
     /// `?`: owner
     pub(crate) owned_by_age: SqlStr,
     /// `?`: owner, [`BATCH`] keys
-    pub(crate) disown: SqlStr,
+    pub(crate) destroy_owned: SqlStr,
 }
 
 /// A statement that writes a record, without a fence and with one.
@@ -200,7 +200,10 @@ impl Statements {
             owned_by_age: sql(format!(
                 "SELECT id FROM {s} WHERE owner = ? AND {live} ORDER BY created, id"
             )),
-            disown: delete(&s, &format!("q.owner = ? AND q.pointer = 0 AND q.expires > {BY_THEN}")),
+            destroy_owned: delete(
+                &s,
+                &format!("q.owner = ? AND q.pointer = 0 AND q.expires > {BY_THEN}"),
+            ),
         }
     }
 }
