@@ -101,8 +101,8 @@ impl Store {
         Ok(shard)
     }
 
-    /// Called when a name is missing: makes sure that it is, and not the whole
-    /// directory. Returns whether the shard is gone by itself.
+    /// Tells why a name is missing: fails if the save path was removed, returns
+    /// `true` if only its shard was.
     fn missing(&self, op: Operation, key: &SessionKey, shard: &Arc<Shard>) -> Result<bool> {
         let removed = shard.is_removed().map_err(|errno| error::os(op, errno))?;
         if removed {

@@ -18,8 +18,8 @@ pub enum Indexes {
     Create,
     /// Checks that they are there. For users who may not create any.
     Check,
-    /// Leaves them alone. For servers that have none of the kind. Sessions end
-    /// in time all the same; collecting them and finding those of an owner
+    /// Leaves them alone. For servers that do not support such indexes. Sessions
+    /// end in time all the same; collecting them and finding those of an owner
     /// looks at the whole collection.
     Ignore,
 }

@@ -54,9 +54,9 @@ impl Store {
         .await
     }
 
-    /// Inserts a new record, which costs the server half of what an update does
-    /// that is to make one. `false` if the server's time is not known, or if
-    /// there is a record: whether it has expired, the update decides.
+    /// Inserts a new record, which costs the server half as much as an upsert.
+    /// `false` if the server's time is not known, or if there is a record:
+    /// whether it has expired, the update decides.
     async fn insert(
         &self,
         to: &Collections,

@@ -62,8 +62,9 @@ pub struct MysqlConfig {
     /// How long one statement may take with everything that it waits for: a
     /// connection, the server, locks, retries. In seconds when read from a
     /// file. Default 2 s, at least 10 ms, at most an hour. The server waits for
-    /// a lock half as long, but in whole seconds and one at the least: of a
-    /// second or less it may yet execute what was given up.
+    /// a lock half as long, but in whole seconds and one at the least. With a
+    /// timeout of a second or less the server may still execute a statement that
+    /// was given up.
     #[serde(with = "session_core::seconds")]
     pub timeout: Duration,
     /// How long a connection is used before a new one takes its place, so that
