@@ -2,7 +2,7 @@
 
 use session_core::{Error, Operation, Result, SessionKey, Version};
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::param::Param;

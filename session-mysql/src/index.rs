@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::handler::MysqlHandler;
 use crate::param::Param;

@@ -5,7 +5,7 @@ use session_core::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 use sqlx::SqlStr;
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::error::NAME;
 use crate::handler::MysqlHandler;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker};
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::handler::MysqlHandler;
 use crate::param::Param;

@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::config::Schema;
 use crate::connection::Answer;
 use crate::error;

@@ -3,7 +3,8 @@
 use session_core::{Operation, OsRandom, Random, Result, SessionKey, Stored};
 use sqlx::mysql::MySqlRow;
 
-use crate::client::{Client, Repeat};
+use crate::call::Repeat;
+use crate::client::Client;
 use crate::config::MysqlConfig;
 use crate::connection::Answer;
 use crate::error::NAME;

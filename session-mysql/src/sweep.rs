@@ -6,7 +6,7 @@ use session_core::{GcReport, GcRequest, Operation, Result, SessionKey};
 use sqlx::SqlStr;
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::param::Param;
 use crate::record;

@@ -7,7 +7,7 @@ use session_core::{
 };
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Repeat;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::param::Param;
