@@ -3,9 +3,9 @@
 use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::Result;
 
-use crate::error::NAME;
+use crate::error::invalid;
 
 /// What an acknowledged write or destroy survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -126,12 +126,10 @@ fn plain(path: &Path) -> Result<PathBuf> {
     Ok(absolute.components().collect())
 }
 
-fn invalid(message: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidConfig, Operation::Configure, message).with_backend(NAME)
-}
-
 #[cfg(test)]
 mod tests {
+    use session_core::ErrorKind;
+
     use super::*;
 
     #[test]

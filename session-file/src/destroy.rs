@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use session_core::{ErrorKind, Operation, Result, SessionKey, Version};
+use session_core::{Error, ErrorKind, Operation, Result, SessionKey, Version};
 
-use crate::error;
+use crate::error::{self, NAME};
 use crate::io::remove;
 use crate::layout::{self, OwnerHash};
 use crate::shard::Shard;
@@ -29,39 +29,35 @@ impl Store {
         let op = Operation::Destroy;
         let Some(shard) = self.shard(op, key)? else { return Ok(false) };
         let lock = shard.lock().map_err(|errno| error::os(op, errno))?;
-        let live = match self.look(op, key, &shard) {
+        let live = match self.inspect(op, key, &shard) {
             Ok(None) => {
                 // The removal by somebody else must be as durable as ours.
-                self.settle(op, &shard, lock)?;
+                self.release_and_flush(op, &shard, lock)?;
                 return Ok(false);
             }
             Ok(Some(found)) if found.live => {
                 if only_at.is_some_and(|at| at.as_counter() != Some(found.version)) {
-                    return Err(error::new(
-                        ErrorKind::Conflict,
-                        op,
-                        "somebody wrote to the session; read it again",
-                    ));
+                    return Err(Error::conflict(op).with_backend(NAME));
                 }
-                self.take_away(op, key, &shard, found.owner)?;
+                self.remove_record(op, key, &shard, found.owner)?;
                 true
             }
             Ok(Some(found)) => {
-                self.take_away(op, key, &shard, found.owner)?;
+                self.remove_record(op, key, &shard, found.owner)?;
                 false
             }
             Err(err) if err.kind() == ErrorKind::Corrupt && only_at.is_none() => {
-                self.take_away(op, key, &shard, None)?;
+                self.remove_record(op, key, &shard, None)?;
                 true
             }
             Err(err) => return Err(err),
         };
-        self.settle(op, &shard, lock)?;
+        self.release_and_flush(op, &shard, lock)?;
         Ok(live)
     }
 
     /// Looks at a record, to decide about its removal. The caller holds the lock.
-    pub(crate) fn look(
+    pub(crate) fn inspect(
         &self,
         op: Operation,
         key: &SessionKey,
@@ -77,7 +73,7 @@ impl Store {
     }
 
     /// Removes a record and its marker. The caller holds the lock.
-    pub(crate) fn take_away(
+    pub(crate) fn remove_record(
         &self,
         op: Operation,
         key: &SessionKey,

@@ -15,6 +15,11 @@ pub(crate) fn new(kind: ErrorKind, op: Operation, message: &'static str) -> Erro
     Error::new(kind, op, message).with_backend(NAME)
 }
 
+/// Reports an impossible setting.
+pub(crate) fn invalid(message: &'static str) -> Error {
+    new(ErrorKind::InvalidConfig, Operation::Configure, message)
+}
+
 /// Translates an error number.
 ///
 /// `EROFS` is an outage and not a matter of permissions: Linux remounts a file

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use session_core::{
     Clock, ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler,
     SessionIndex, SessionKey, SessionLister, SessionLocker, Stored, SystemClock, Version,
-    WriteMode, WriteOptions,
+    WriteOptions,
 };
 use tokio::runtime::Handle;
 
@@ -129,7 +129,7 @@ impl SessionHandler for FileHandler {
     /// directory, [`PermissionDenied`](ErrorKind::PermissionDenied) if it belongs
     /// to another user or others may write to it.
     async fn open(&self) -> Result<()> {
-        self.run(Operation::Open, |store| store.save_path()?.check(Operation::Open)).await
+        self.run(Operation::Open, Store::open).await
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
@@ -143,8 +143,7 @@ impl SessionHandler for FileHandler {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
-        let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
+        let op = options.mode.operation();
         if payload.len() > self.store.config.max_record_bytes {
             let message = "the session is larger than max_record_bytes; store less, or raise it";
             return Err(error::new(ErrorKind::TooLarge, op, message));

@@ -139,16 +139,16 @@ impl Store {
         })
     }
 
-    /// Removes a session, if it is the owner's, and its marker.
-    fn disown(&self, owner: &Owner, key: &SessionKey) -> Result<Marked> {
+    /// Destroys a session, if it is the owner's, and removes its marker.
+    fn destroy_owned(&self, owner: &Owner, key: &SessionKey) -> Result<Marked> {
         let op = Operation::Index;
         self.in_shard(op, key, |shard| {
             let lock = shard.lock().map_err(|errno| error::os(op, errno))?;
             let marked = self.follow(owner, key, shard)?;
             match marked {
                 Marked::Live { .. } | Marked::Expired => {
-                    self.take_away(op, key, shard, Some(owner.into()))?;
-                    self.settle(op, shard, lock)?;
+                    self.remove_record(op, key, shard, Some(owner.into()))?;
+                    self.release_and_flush(op, shard, lock)?;
                 }
                 Marked::Stale => self.unmark(owner.into(), key),
                 Marked::Unreadable => {}
@@ -184,7 +184,7 @@ impl Store {
                 return Ok(revoked);
             }
             for key in keys {
-                match self.disown(owner, &key)? {
+                match self.destroy_owned(owner, &key)? {
                     Marked::Live { .. } => revoked += 1,
                     Marked::Unreadable => drop(unreadable.insert(key)),
                     Marked::Expired | Marked::Stale => {}
@@ -204,7 +204,7 @@ impl Store {
         let surplus = sessions.len().saturating_sub(max);
         let mut ended = 0;
         for (_, key) in sessions.iter().filter(|(_, key)| key != keep).take(surplus) {
-            ended += u64::from(matches!(self.disown(owner, key)?, Marked::Live { .. }));
+            ended += u64::from(matches!(self.destroy_owned(owner, key)?, Marked::Live { .. }));
         }
         Ok(ended)
     }

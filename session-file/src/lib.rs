@@ -11,11 +11,13 @@ mod io;
 mod layout;
 mod lister;
 mod locker;
+mod plain;
 mod record;
 mod save_path;
 mod shard;
 mod store;
 mod sweep;
+mod temp;
 mod write;
 
 pub use config::{Durability, FileConfig};

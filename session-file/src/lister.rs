@@ -9,6 +9,7 @@ use session_core::{
 use crate::error::NAME;
 use crate::handler::FileHandler;
 use crate::layout::Entry;
+use crate::plain::Head;
 use crate::store::{Store, shard_of};
 use crate::{error, io};
 
@@ -55,7 +56,7 @@ impl Store {
     }
 
     /// Shows a record if it is listed: live, no pointer, and intact.
-    fn show(&self, key: SessionKey, head: &io::Head, visit: &mut impl FnMut(SessionMeta)) {
+    fn show(&self, key: SessionKey, head: &Head, visit: &mut impl FnMut(SessionMeta)) {
         let now = self.now();
         if let Ok((header, lifetime)) = head.verify(&key)
             && lifetime.is_live(now)

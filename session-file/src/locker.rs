@@ -9,10 +9,10 @@ use rustix::io::{Errno, pread, pwrite, retry_on_intr};
 use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker, Timestamp};
 
 use crate::handler::FileHandler;
-use crate::io::{self, Plain};
+use crate::plain::Plain;
 use crate::shard::{Shard, ShardLock};
 use crate::store::{Store, trouble};
-use crate::{error, layout};
+use crate::{error, io, layout};
 
 /// The latest grant of a session's lock: 56 bytes and their CRC-32.
 ///

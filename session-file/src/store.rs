@@ -1,21 +1,23 @@
 //! What the operations share, and reading. Everything here blocks.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use rustix::fs::OFlags;
-use session_core::{Clock, Error, Operation, Result, SessionKey, Stored, Timestamp, Version};
+use session_core::{
+    Clock, Error, Operation, OsRandom, Random, Result, SessionKey, Stored, Timestamp, Version,
+};
 use tokio::sync::Semaphore;
 
 use crate::config::{Durability, FileConfig};
-use crate::error;
-use crate::io::{Head, Plain, Renames, Trouble};
-use crate::layout::{self};
+use crate::error::{self, NAME};
+use crate::layout;
+use crate::plain::{Head, Plain, Trouble};
 use crate::record::{Bad, Header, MAX_HEAD};
 use crate::save_path::SavePath;
 use crate::shard::{Shard, ShardLock};
-use crate::sweep::Position;
+use crate::temp::Renames;
 
 /// Reads of a file before it counts as damaged. Each that fails in vain has
 /// taken longer than two writes to its shard.
@@ -27,10 +29,17 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<dyn Clock>,
     /// Places for calls that work on the disk.
     pub(crate) slots: Semaphore,
-    /// Where garbage collection goes on.
-    pub(crate) swept: std::sync::Mutex<Position>,
+    pub(crate) swept: Mutex<Position>,
     pub(crate) renames: Renames,
     save_path: OnceLock<SavePath>,
+}
+
+/// Where garbage collection goes on: first through the records, then through the markers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Position {
+    pub(crate) markers: bool,
+    pub(crate) shard: u8,
+    pub(crate) after: Option<SessionKey>,
 }
 
 impl fmt::Debug for Store {
@@ -68,6 +77,11 @@ impl Store {
         self.config.durability == Durability::Full
     }
 
+    /// Opens the save path, and makes it if it is missing.
+    pub(crate) fn open(&self) -> Result<()> {
+        self.save_path()?.check(Operation::Open)
+    }
+
     /// Returns the save path, opened when it is first asked for.
     pub(crate) fn save_path(&self) -> Result<&SavePath> {
         if let Some(path) = self.save_path.get() {
@@ -87,8 +101,8 @@ impl Store {
         Ok(shard)
     }
 
-    /// Called when a name is missing: makes sure that it is, and not the whole
-    /// directory. Returns whether the shard is gone by itself.
+    /// Tells why a name is missing: fails if the save path was removed, returns
+    /// `true` if only its shard was.
     fn missing(&self, op: Operation, key: &SessionKey, shard: &Arc<Shard>) -> Result<bool> {
         let removed = shard.is_removed().map_err(|errno| error::os(op, errno))?;
         if removed {
@@ -108,7 +122,7 @@ impl Store {
         access: OFlags,
     ) -> Result<Option<Head>> {
         let uid = self.save_path()?.uid();
-        let head = settled(op, || {
+        let head = until_verified(op, || {
             let head = Head::open(shard.dir(), key, access, uid)?;
             if let Some(head) = &head {
                 head.verify(key)?;
@@ -138,7 +152,7 @@ impl Store {
             }
             Ok(Some(read))
         };
-        let found = match settled(op, attempt) {
+        let found = match until_verified(op, attempt) {
             // Written to without a pause, or damaged: under the lock it is one of both.
             Err(err) if err.kind() == session_core::ErrorKind::Corrupt => {
                 let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
@@ -197,13 +211,24 @@ impl Store {
 
     /// Frees the lock, and flushes the change of names if so configured. Others
     /// in the shard go on meanwhile.
-    pub(crate) fn settle(&self, op: Operation, shard: &Shard, lock: ShardLock) -> Result<()> {
+    pub(crate) fn release_and_flush(
+        &self,
+        op: Operation,
+        shard: &Shard,
+        lock: ShardLock,
+    ) -> Result<()> {
         drop(lock);
         if !self.is_durable() {
             return Ok(());
         }
         shard.flush().map_err(|errno| error::late(op, errno))
     }
+}
+
+/// Draws the version that a new record begins with, so that a key that is
+/// destroyed and created again never comes to a version it had.
+pub(crate) fn draw_version() -> Result<u64> {
+    OsRandom.number().map(|number| number >> 1).map_err(|err| err.with_backend(NAME))
 }
 
 pub(crate) fn shard_of(key: &SessionKey) -> u8 {
@@ -213,7 +238,7 @@ pub(crate) fn shard_of(key: &SessionKey) -> u8 {
 /// Opens and reads a file without the lock, and again if it does not verify: it
 /// may have been swapped out and filled anew in between. What is really damaged
 /// stays so.
-fn settled<T>(op: Operation, attempt: impl Fn() -> Result<T, Trouble>) -> Result<T> {
+fn until_verified<T>(op: Operation, attempt: impl Fn() -> Result<T, Trouble>) -> Result<T> {
     let mut left = READS;
     loop {
         match attempt() {

@@ -9,21 +9,13 @@ use session_core::{Error, GcReport, GcRequest, Operation, Result, SessionKey};
 
 use crate::layout::{self, Entry, OwnerHash};
 use crate::shard::{Shard, lock};
-use crate::store::{Store, shard_of};
+use crate::store::{Position, Store, shard_of};
 use crate::{error, io};
 
 /// How old a temporary file must be, by the system's clock and the time of its
 /// last change, to count as left over by a crash.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
 const OP: Operation = Operation::Gc;
-
-/// Where a walk goes on: first through the records, then through the markers.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Position {
-    markers: bool,
-    shard: u8,
-    after: Option<SessionKey>,
-}
 
 /// One step of a walk.
 struct Step<'a> {
@@ -119,13 +111,13 @@ impl Store {
     /// Removes a record if it has expired, and looks again under the lock, so
     /// that no touch or write comes between the look and the removal.
     fn sweep_record(&self, key: &SessionKey, shard: &Arc<Shard>) -> Result<bool> {
-        if self.look(OP, key, shard)?.is_none_or(|found| found.live) {
+        if self.inspect(OP, key, shard)?.is_none_or(|found| found.live) {
             return Ok(false);
         }
         let _lock = shard.lock().map_err(|errno| error::os(OP, errno))?;
-        match self.look(OP, key, shard)? {
+        match self.inspect(OP, key, shard)? {
             Some(found) if !found.live => {
-                self.take_away(OP, key, shard, found.owner)?;
+                self.remove_record(OP, key, shard, found.owner)?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -6,16 +6,16 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use session_core::{
-    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Timestamp, Version,
-    WriteMode, WriteOptions,
+    Error, ErrorKind, FencingToken, Operation, Result, SessionKey, Timestamp, Version, WriteMode,
+    WriteOptions,
 };
 
-use crate::error;
-use crate::io::Temp;
+use crate::error::{self, NAME};
 use crate::layout::{self, OwnerHash};
 use crate::record::{Header, Lifetime, MAX_HEAD};
 use crate::shard::Shard;
-use crate::store::{Store, trouble};
+use crate::store::{Store, draw_version, trouble};
+use crate::temp::Temp;
 
 impl Store {
     /// Writes a record as the options say.
@@ -25,40 +25,31 @@ impl Store {
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         if options.mode == WriteMode::Create {
-            let op = Operation::Create;
-            return self.in_shard(op, key, |shard| self.write_in(shard, op, key, payload, options));
+            return self.in_shard(op, key, |shard| self.write_in(shard, key, payload, options));
         }
-        let op = Operation::Write;
-        let shard = self.shard(op, key)?.ok_or_else(gone)?;
-        self.write_in(&shard, op, key, payload, options)
+        let shard = self.shard(op, key)?.ok_or_else(|| Error::gone(op).with_backend(NAME))?;
+        self.write_in(&shard, key, payload, options)
     }
 
+    /// Writes a record under the lock of its shard.
     fn write_in(
         &self,
         shard: &Arc<Shard>,
-        op: Operation,
         key: &SessionKey,
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
-        let fail = |errno| error::os(op, errno);
-        let lock = shard.lock().map_err(fail)?;
+        let op = options.mode.operation();
+        let lock = shard.lock().map_err(|errno| error::os(op, errno))?;
         // After the lock, so that waiting for it cannot make an expired record
         // look alive.
         let now = self.now();
-        if let Some(fence) = options.fence
-            && self.grant(op, key, shard)?.is_none_or(|grant| grant.token != fence)
-        {
-            return Err(error::new(
-                ErrorKind::Locked,
-                op,
-                "the lock was lost; read the session again",
-            ));
-        }
+        self.check_fence(op, key, shard, options.fence)?;
         // What cannot be read is not known to have expired, so its key is taken.
         let unreadable = |err: Error| match (&options.mode, err.kind()) {
-            (WriteMode::Create, ErrorKind::Corrupt) => taken(),
+            (WriteMode::Create, ErrorKind::Corrupt) => Error::already_exists().with_backend(NAME),
             _ => err,
         };
         let current = self.head(op, key, shard, OFlags::RDONLY).map_err(unreadable)?;
@@ -66,21 +57,9 @@ impl Store {
         let old = old.map_err(trouble(op)).map_err(unreadable)?;
         let version = allow(&options.mode, old.as_ref(), now)?;
 
-        let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
-        let absolute = options.absolute.map_or(Timestamp::MAX, |absolute| now.after(absolute));
-        let mut header = Header::new(version, now.before(options.age), absolute, owner, payload);
-        header.pointer = options.pointer;
-        header.fence = options.fence.map_or(0, |fence| fence.0);
+        let header = header(version, now, options, payload);
         let lifetime = Lifetime { touched: now, expires: now.after(options.lifetime()) };
-        let mut head = [0; MAX_HEAD];
-        let len = header.encode(key, lifetime, &mut head);
-
-        let temp = if self.is_durable() {
-            Temp::flushed(shard.dir(), &head[..len], payload)
-        } else {
-            Temp::spare(shard.dir(), &head[..len], payload, self.save_path()?.uid())
-        };
-        let temp = temp.map_err(fail)?;
+        let temp = self.fill(op, key, shard, &header, lifetime, payload)?;
         let (before, after) = (old.and_then(|(old, _)| old.indexed()), header.indexed());
         // The marker comes first and goes last: an owner's session is never
         // without one.
@@ -89,24 +68,67 @@ impl Store {
         {
             self.mark(op, OwnerHash::of(owner), key)?;
         }
-        let name = layout::record(key);
-        let renamed = match old {
-            Some(_) => temp.replace(&name, &self.renames),
-            None => temp.insert(&name, &self.renames),
-        };
-        renamed.map_err(|errno| match errno {
-            Errno::EXIST => taken(),
-            Errno::NOENT => gone(),
-            Errno::IO => error::late(op, errno),
-            errno => fail(errno),
-        })?;
+        self.put(op, key, temp, old.is_some())?;
         if after != before
             && let Some(owner) = before
         {
             self.unmark(OwnerHash::of(owner), key);
         }
-        self.settle(op, shard, lock)?;
+        self.release_and_flush(op, shard, lock)?;
         Ok(Version::counter(version))
+    }
+
+    /// Refuses a write under a lock that is not held any more. The caller holds
+    /// the shard's lock.
+    fn check_fence(
+        &self,
+        op: Operation,
+        key: &SessionKey,
+        shard: &Arc<Shard>,
+        fence: Option<FencingToken>,
+    ) -> Result<()> {
+        if let Some(fence) = fence
+            && self.grant(op, key, shard)?.is_none_or(|grant| grant.token != fence)
+        {
+            return Err(Error::lock_lost(op).with_backend(NAME));
+        }
+        Ok(())
+    }
+
+    /// Writes a record to a file under a temporary name.
+    fn fill<'a>(
+        &self,
+        op: Operation,
+        key: &SessionKey,
+        shard: &'a Shard,
+        header: &Header<'_>,
+        lifetime: Lifetime,
+        payload: &[u8],
+    ) -> Result<Temp<'a>> {
+        let mut head = [0; MAX_HEAD];
+        let len = header.encode(key, lifetime, &mut head);
+        let temp = if self.is_durable() {
+            Temp::flushed(shard.dir(), &head[..len], payload)
+        } else {
+            Temp::spare(shard.dir(), &head[..len], payload, self.save_path()?.uid())
+        };
+        temp.map_err(|errno| error::os(op, errno))
+    }
+
+    /// Gives a record its name, in the place of an old one if there is one.
+    fn put(&self, op: Operation, key: &SessionKey, temp: Temp<'_>, replaces: bool) -> Result<()> {
+        let name = layout::record(key);
+        let renamed = if replaces {
+            temp.replace(&name, &self.renames)
+        } else {
+            temp.insert(&name, &self.renames)
+        };
+        renamed.map_err(|errno| match errno {
+            Errno::EXIST => Error::already_exists().with_backend(NAME),
+            Errno::NOENT => Error::gone(op).with_backend(NAME),
+            Errno::IO => error::late(op, errno),
+            errno => error::os(op, errno),
+        })
     }
 
     /// Extends a lifetime in place.
@@ -127,38 +149,35 @@ impl Store {
     }
 }
 
+/// Describes the record that a write makes.
+fn header<'a>(
+    version: u64,
+    now: Timestamp,
+    options: &'a WriteOptions,
+    payload: &[u8],
+) -> Header<'a> {
+    let owner = options.owner.as_ref().map_or(&b""[..], |owner| owner.as_str().as_bytes());
+    let absolute = options.absolute.map_or(Timestamp::MAX, |absolute| now.after(absolute));
+    let mut header = Header::new(version, now.before(options.age), absolute, owner, payload);
+    header.pointer = options.pointer;
+    header.fence = options.fence.map_or(0, |fence| fence.0);
+    header
+}
+
 /// Returns the version that a write makes, if it may happen.
 fn allow(mode: &WriteMode, old: Option<&(Header<'_>, Lifetime)>, now: Timestamp) -> Result<u64> {
     let live = old.filter(|(_, lifetime)| lifetime.is_live(now)).map(|(header, _)| header.version);
     match (mode, live) {
-        (WriteMode::Create, None) => first_version(),
-        (WriteMode::Create, Some(_)) => Err(taken()),
-        (WriteMode::Replace | WriteMode::IfVersion(_), None) => Err(gone()),
+        (WriteMode::Create, None) => draw_version(),
+        (WriteMode::Create, Some(_)) => Err(Error::already_exists().with_backend(NAME)),
+        (WriteMode::Replace | WriteMode::IfVersion(_), None) => {
+            Err(Error::gone(mode.operation()).with_backend(NAME))
+        }
         (WriteMode::IfVersion(wanted), Some(version)) if wanted.as_counter() != Some(version) => {
-            Err(error::new(
-                ErrorKind::Conflict,
-                Operation::Write,
-                "somebody else wrote first; read the session again",
-            ))
+            Err(Error::conflict(mode.operation()).with_backend(NAME))
         }
         (WriteMode::Replace | WriteMode::IfVersion(_), Some(version)) => {
             Ok(version.wrapping_add(1))
         }
     }
-}
-
-/// Draws the version that a new record begins with, so that a key that is
-/// destroyed and created again never comes to a version it had.
-fn first_version() -> Result<u64> {
-    let mut random = [0; 8];
-    OsRandom.fill(&mut random)?;
-    Ok(u64::from_le_bytes(random) >> 1)
-}
-
-fn gone() -> Error {
-    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
 }

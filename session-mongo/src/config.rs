@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::Result;
 
-use crate::error;
+use crate::error::invalid;
 
 /// What [`open`](session_core::SessionHandler::open) does about indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -18,8 +18,8 @@ pub enum Indexes {
     Create,
     /// Checks that they are there. For users who may not create any.
     Check,
-    /// Leaves them alone. For servers that have none of the kind. Sessions end
-    /// in time all the same; collecting them and finding those of an owner
+    /// Leaves them alone. For servers that do not support such indexes. Sessions
+    /// end in time all the same; collecting them and finding those of an owner
     /// looks at the whole collection.
     Ignore,
 }
@@ -39,45 +39,28 @@ pub enum Indexes {
 /// assert_eq!(config.collection, "logins");
 /// ```
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MongoConfig {
     /// The driver's connection string. It names the database, unless
     /// `database` does; may hold a password. Default none, which only a handler
     /// made [from a database](crate::MongoHandler::from_database) can do with.
-    #[serde(default)]
     pub uri: Option<String>,
     /// The database. Default: the one that the URI names.
-    #[serde(default)]
     pub database: Option<String>,
     /// The collection. Locks are in another one of this name and `_locks`.
     /// Letters, digits, `_`, `-` and `.`, at most 100 bytes. Default `sessions`.
-    #[serde(default = "default_collection")]
     pub collection: String,
     /// How long one call may take, all its attempts together. Default 2 s, from
     /// 10 ms to 10 minutes. Where the URI does not say otherwise, finding a
     /// server may take nine tenths of it, and connecting half.
-    #[serde(default = "default_timeout", with = "session_core::seconds")]
+    #[serde(with = "session_core::seconds")]
     pub timeout: Duration,
     /// The longest payload in bytes. Default 4 MiB, at least 1, at most 16 MiB
     /// less 16 KiB: a document has 16 MiB at the most.
-    #[serde(default = "default_max_record_bytes")]
     pub max_record_bytes: usize,
     /// What to do about indexes. Default [`Indexes::Create`].
-    #[serde(default)]
     pub indexes: Indexes,
-}
-
-pub(crate) fn default_collection() -> String {
-    "sessions".to_owned()
-}
-
-pub(crate) const fn default_timeout() -> Duration {
-    Duration::from_secs(2)
-}
-
-pub(crate) const fn default_max_record_bytes() -> usize {
-    4 * 1024 * 1024
 }
 
 impl MongoConfig {
@@ -170,9 +153,9 @@ impl Default for MongoConfig {
         Self {
             uri: None,
             database: None,
-            collection: default_collection(),
-            timeout: default_timeout(),
-            max_record_bytes: default_max_record_bytes(),
+            collection: "sessions".to_owned(),
+            timeout: Duration::from_secs(2),
+            max_record_bytes: 4 * 1024 * 1024,
             indexes: Indexes::default(),
         }
     }
@@ -192,23 +175,21 @@ const MAX_NAME: usize = 100;
 /// Shows everything but the URI: it may hold a password.
 impl fmt::Debug for MongoConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uri: _, database, collection, timeout, max_record_bytes, indexes } = self;
         f.debug_struct("MongoConfig")
-            .field("uri", &"..")
-            .field("database", &self.database)
-            .field("collection", &self.collection)
-            .field("timeout", &self.timeout)
-            .field("max_record_bytes", &self.max_record_bytes)
-            .field("indexes", &self.indexes)
-            .finish()
+            .field("database", database)
+            .field("collection", collection)
+            .field("timeout", timeout)
+            .field("max_record_bytes", max_record_bytes)
+            .field("indexes", indexes)
+            .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn invalid(message: &'static str) -> Error {
-    error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use session_core::ErrorKind;
+
     use super::*;
 
     fn config() -> MongoConfig {

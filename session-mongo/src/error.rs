@@ -3,26 +3,28 @@
 //! The driver's own texts are not passed on: they repeat keys (`E11000`), hosts
 //! and the server's whole reply.
 
+use std::borrow::Cow;
+
 use mongodb::error::{
     Error as DriverError, ErrorKind as DriverKind, RETRYABLE_WRITE_ERROR, SYSTEM_OVERLOADED_ERROR,
     WriteFailure,
 };
 use session_core::{Error, ErrorKind, Operation};
 
+use crate::codes::*;
+
 /// The engine's name.
 pub(crate) const NAME: &str = "mongodb";
 
 /// Makes an error of this engine.
-pub(crate) fn new(
-    kind: ErrorKind,
-    op: Operation,
-    message: impl Into<std::borrow::Cow<'static, str>>,
-) -> Error {
+pub(crate) fn new(kind: ErrorKind, op: Operation, message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(kind, op, message).with_backend(NAME)
 }
 
-/// The code of a key that is taken, in an insert or an upsert.
-const DUPLICATE_KEY: i32 = 11000;
+/// Reports an impossible setting.
+pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    new(ErrorKind::InvalidConfig, Operation::Configure, message)
+}
 
 /// Returns whether the server says that the key is taken.
 pub(crate) fn is_duplicate(err: &DriverError) -> bool {
@@ -121,18 +123,24 @@ fn denied(op: Operation) -> Error {
 /// refusal then.
 fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
     let (kind, message) = match code {
-        8000 | 11 | 18 => return denied(op),
-        13 => (
+        ATLAS_ERROR | USER_NOT_FOUND | AUTHENTICATION_FAILED => return denied(op),
+        UNAUTHORIZED => (
             ErrorKind::PermissionDenied,
             "the user may not do this; give it the rights that README.md lists",
         ),
         // Not the primary: these are said before anything is done, this time.
-        10058 | 10107 | 13435 | 13436 => {
+        LEGACY_NOT_PRIMARY
+        | NOT_WRITABLE_PRIMARY
+        | NOT_PRIMARY_NO_SECONDARY_OK
+        | NOT_PRIMARY_OR_SECONDARY => {
             let message = "the server is not the primary; waiting for a new one";
             return new(ErrorKind::Unavailable, op, message).with_indeterminate(sent_twice);
         }
         // Interrupted, perhaps at the very end.
-        91 | 189 | 11600 | 11602 => {
+        SHUTDOWN_IN_PROGRESS
+        | PRIMARY_STEPPED_DOWN
+        | INTERRUPTED_AT_SHUTDOWN
+        | INTERRUPTED_DUE_TO_REPL_STATE_CHANGE => {
             return new(
                 ErrorKind::Unavailable,
                 op,
@@ -141,30 +149,36 @@ fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
             .with_indeterminate(changes(op));
         }
         // A router that lost the server behind it.
-        6 | 7 | 89 | 9001 => {
+        HOST_UNREACHABLE | HOST_NOT_FOUND | NETWORK_TIMEOUT | SOCKET_EXCEPTION => {
             return new(ErrorKind::Unavailable, op, "the router lost its connection to the server")
                 .with_indeterminate(changes(op));
         }
-        133 | 134 => (ErrorKind::Unavailable, "the server cannot serve this read now"),
-        50 | 262 => (ErrorKind::Timeout, "the server took longer than it may"),
-        112 => (ErrorKind::Conflict, "somebody else wrote at the same moment; try again"),
+        FAILED_TO_SATISFY_READ_PREFERENCE | READ_CONCERN_MAJORITY_NOT_AVAILABLE_YET => {
+            (ErrorKind::Unavailable, "the server cannot serve this read now")
+        }
+        MAX_TIME_MS_EXPIRED | EXCEEDED_TIME_LIMIT => {
+            (ErrorKind::Timeout, "the server took longer than it may")
+        }
+        WRITE_CONFLICT => {
+            (ErrorKind::Conflict, "somebody else wrote at the same moment; try again")
+        }
         DUPLICATE_KEY => (ErrorKind::AlreadyExists, "the key is taken; draw another id"),
-        10334 | 17280 | 17419 | 17420 => {
+        BSON_OBJECT_TOO_LARGE | KEY_TOO_LONG | LOCATION_17419 | LOCATION_17420 => {
             (ErrorKind::TooLarge, "the session does not fit into a document; store less")
         }
-        14031 => (
+        OUT_OF_DISK_SPACE => (
             ErrorKind::StorageFull,
             "the server has no room left; free disk space (destroying sessions still works)",
         ),
-        20 => (
+        ILLEGAL_OPERATION => (
             ErrorKind::InvalidConfig,
             "the server knows no retryable writes; add retryWrites=false to the URI",
         ),
-        121 => (
+        DOCUMENT_VALIDATION_FAILURE => (
             ErrorKind::InvalidConfig,
             "the collection's validation rules refuse sessions; use a collection without",
         ),
-        59 | 115 | 238 | 303 => {
+        COMMAND_NOT_FOUND | COMMAND_NOT_SUPPORTED | NOT_IMPLEMENTED | FEATURE_NOT_SUPPORTED => {
             (ErrorKind::Unsupported, "the server does not know the command; MongoDB 4.4 does")
         }
         _ => {
@@ -179,8 +193,10 @@ fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
 /// undone if the server fails now.
 fn unconfirmed(op: Operation, code: i32) -> Error {
     let (kind, message) = match code {
-        64 => (ErrorKind::Timeout, "too few servers confirmed the write in time"),
-        79 | 100 => (
+        WRITE_CONCERN_TIMEOUT => {
+            (ErrorKind::Timeout, "too few servers confirmed the write in time")
+        }
+        UNKNOWN_REPL_WRITE_CONCERN | UNSATISFIABLE_WRITE_CONCERN => (
             ErrorKind::Unavailable,
             "the set has too few servers to confirm writes; check `w` of the URI",
         ),
@@ -203,9 +219,4 @@ pub(crate) fn bad(op: Operation) -> Error {
 pub(crate) fn in_doubt(op: Operation) -> Error {
     let message = "the reply was lost while the session changed; read it again and look";
     new(ErrorKind::Unavailable, op, message).with_indeterminate(true)
-}
-
-/// Refuses a write whose lock has passed on.
-pub(crate) fn locked(op: Operation) -> Error {
-    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
 }

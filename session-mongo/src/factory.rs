@@ -1,15 +1,12 @@
 //! The engine behind `mongodb:` and `mongodb+srv:`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
 use session_core::{HandlerFactory, Result, SessionHandler, StoreUri};
 
-use crate::config::{
-    Indexes, MongoConfig, default_collection, default_max_record_bytes, default_timeout,
-};
+use crate::config::MongoConfig;
+use crate::error;
 use crate::handler::MongoHandler;
 
 /// Serves `mongodb:` and `mongodb+srv:` URIs:
@@ -29,21 +26,6 @@ impl MongoFactory {
     }
 }
 
-/// What may follow the `?`, each with `session.` in front.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    database: Option<String>,
-    #[serde(default = "default_collection")]
-    collection: String,
-    #[serde(default = "default_timeout", with = "session_core::seconds")]
-    timeout: Duration,
-    #[serde(default = "default_max_record_bytes")]
-    max_record_bytes: usize,
-    #[serde(default)]
-    indexes: Indexes,
-}
-
 #[async_trait]
 impl HandlerFactory for MongoFactory {
     fn schemes(&self) -> &[&'static str] {
@@ -51,13 +33,37 @@ impl HandlerFactory for MongoFactory {
     }
 
     async fn build(&self, uri: &StoreUri) -> Result<Arc<dyn SessionHandler>> {
-        let Options { database, collection, timeout, max_record_bytes, indexes } = uri.options()?;
-        let mut config = MongoConfig::new(uri.expose())
-            .with_collection(collection)
-            .with_timeout(timeout)
-            .with_max_record_bytes(max_record_bytes)
-            .with_indexes(indexes);
-        config.database = database;
+        let options: MongoConfig = uri.options()?;
+        if options.uri.is_some() {
+            return Err(error::invalid("the URI is given already; leave out `session.uri`"));
+        }
+        let config = MongoConfig { uri: Some(uri.expose().into()), ..options };
         Ok(Arc::new(MongoHandler::new(config)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn options_reach_the_handler_and_unknown_ones_are_named() {
+        let build = async |text: &str| MongoFactory.build(&StoreUri::parse(text)?).await;
+        let uri = "mongodb://h/app?session.collection=a.b&session.timeout=0.5";
+        assert_eq!(build(uri).await.unwrap().info().name, error::NAME);
+        for (query, name) in [
+            ("session.colection=x", "colection"),
+            ("session.uri=mongodb://h/d", "uri"),
+            ("session.indexes=drop", "indexes"),
+            ("session.timeout=0", "timeout"),
+            ("session.collection=a%24b", "collection"),
+        ] {
+            let err = build(&format!("mongodb://ann:hunter2@h/app?{query}")).await.unwrap_err();
+            assert_eq!(err.kind(), ErrorKind::InvalidConfig, "{query}");
+            assert!(err.to_string().contains(name), "{err}");
+            assert!(!err.to_string().contains("hunter2"), "{err}");
+        }
     }
 }

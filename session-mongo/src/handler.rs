@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mongodb::Database;
 use session_core::{
-    GcReport, GcRequest, HandlerInfo, Result, SessionHandler, SessionIndex, SessionKey,
+    ErrorKind, GcReport, GcRequest, HandlerInfo, Result, SessionHandler, SessionIndex, SessionKey,
     SessionLister, SessionLocker, Stored, Version, WriteOptions,
 };
 
 use crate::config::MongoConfig;
-use crate::error::NAME;
+use crate::error::{self, NAME};
 use crate::store::Store;
 
 /// Keeps each session in a document of its own.
@@ -49,7 +49,7 @@ impl MongoHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, for a URI that the driver refuses, and for none.
     pub fn new(config: MongoConfig) -> Result<Self> {
         Store::new(config).map(Self::of)
@@ -74,7 +74,7 @@ impl MongoHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, for those that the database decides, and for a client that does not ask for replies to its writes.
     pub fn from_database(database: &Database, config: MongoConfig) -> Result<Self> {
         Store::of(database, config).map(Self::of)
@@ -97,7 +97,7 @@ impl SessionHandler for MongoHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if the
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) if the
     /// collection holds something else than sessions, or an index that would end
     /// sessions before their time, or lacks one that may not be made.
     async fn open(&self) -> Result<()> {
@@ -114,6 +114,11 @@ impl SessionHandler for MongoHandler {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
+        if payload.len() > self.store.config.max_record_bytes {
+            let message = "the session is larger than max_record_bytes; store less, or raise it";
+            return Err(error::new(ErrorKind::TooLarge, op, message));
+        }
         self.store.write(key, &payload, options).await
     }
 
@@ -129,6 +134,7 @@ impl SessionHandler for MongoHandler {
         self.store.sweep(request).await
     }
 
+    /// Shuts the client down if it is ours. Further calls fail.
     async fn close(&self) -> Result<()> {
         self.store.close().await;
         Ok(())

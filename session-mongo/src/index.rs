@@ -6,14 +6,16 @@ use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, Se
 
 use crate::error;
 use crate::handler::MongoHandler;
-use crate::record::{self, live};
-use crate::store::{Store, all, and};
+use crate::record::{self, and, live};
+use crate::reply::all;
+use crate::store::Store;
 
 const OP: Operation = Operation::Index;
 
 impl Store {
-    /// Removes the live sessions that a filter names. Returns how many there were.
-    async fn remove(&self, filter: Document) -> Result<u64> {
+    /// Destroys those of an owner's live sessions that a filter names. Returns how many
+    /// there were.
+    async fn destroy_owned(&self, filter: Document) -> Result<u64> {
         let filter = &and(filter, doc! { "$expr": live() });
         self.call(OP, |to| async move {
             let removed = to.sessions.delete_many(filter.clone()).await;
@@ -57,7 +59,7 @@ impl SessionIndex for MongoHandler {
         loop {
             // Looks again until none is left: a session that changed its id was
             // there under the new one before the old one went.
-            match self.store.remove(filter.clone()).await? {
+            match self.store.destroy_owned(filter.clone()).await? {
                 0 => return Ok(revoked),
                 removed => revoked += removed,
             }
@@ -72,6 +74,6 @@ impl SessionIndex for MongoHandler {
         if oldest.is_empty() {
             return Ok(0);
         }
-        self.store.remove(and(of(owner), doc! { "_id": { "$in": oldest } })).await
+        self.store.destroy_owned(and(of(owner), doc! { "_id": { "$in": oldest } })).await
     }
 }

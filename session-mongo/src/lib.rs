@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod call;
 mod client;
 mod clock;
+mod codes;
 mod config;
+mod destroy;
 mod encoder;
 mod error;
 mod factory;
@@ -12,10 +15,12 @@ mod index;
 mod lister;
 mod locker;
 mod record;
+mod reply;
 mod schema;
 mod store;
 mod sweep;
 mod update;
+mod uri;
 mod write;
 
 pub use config::{Indexes, MongoConfig};

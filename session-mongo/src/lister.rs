@@ -6,8 +6,9 @@ use session_core::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 
 use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
-use crate::record::{self, live, meta_fields};
-use crate::store::{Store, all, and};
+use crate::record::{self, and, live, meta_fields};
+use crate::reply::all;
+use crate::store::Store;
 
 /// The longest page. Its reply has to fit into one batch.
 const MAX_PAGE: u32 = 10_000;

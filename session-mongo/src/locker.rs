@@ -8,19 +8,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
-use session_core::{FencingToken, Operation, Result, SessionKey, SessionLocker};
+use session_core::{
+    Error, FencingToken, Operation, OsRandom, Random, Result, SessionKey, SessionLocker,
+};
 
-use crate::error;
+use crate::client::Collections;
+use crate::error::{self, NAME};
 use crate::handler::MongoHandler;
-use crate::record::{Fields, NOW, by_key, millis};
-use crate::store::{Collections, Store, and, only_batch};
-use crate::write::new_version;
+use crate::record::{NOW, and, by_key, millis};
+use crate::reply::{Fields, first, only_batch};
+use crate::store::Store;
 
 const OP: Operation = Operation::Lock;
 
 impl Store {
     /// Refuses a write under a lock that is not held any more.
-    pub(crate) async fn check_lock(
+    pub(crate) async fn check_fence(
         &self,
         op: Operation,
         to: &Collections,
@@ -29,13 +32,13 @@ impl Store {
     ) -> Result<()> {
         let find = to.locks.find(held(key, fence)).projection(doc! { "_id": 1 });
         match only_batch(op, find.limit(-1).batch().await).await? {
-            Some(batch) if crate::store::documents(op, &batch)?.len() == 1 => Ok(()),
-            _ => Err(error::locked(op)),
+            Some(batch) if first(op, &batch)?.is_some() => Ok(()),
+            _ => Err(Error::lock_lost(op).with_backend(NAME)),
         }
     }
 
     async fn try_lock(&self, key: &SessionKey, lease: Duration) -> Result<Option<FencingToken>> {
-        let (by, lease) = (new_version()?, millis(lease));
+        let (by, lease) = (draw_owner()?, millis(lease));
         self.call(OP, |to| async move {
             let grant = to
                 .locks
@@ -77,6 +80,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// Draws the name under which a call takes a lock, so that it knows its own grant.
+fn draw_owner() -> Result<i64> {
+    OsRandom.number().map(u64::cast_signed).map_err(|err| err.with_backend(NAME))
 }
 
 /// Returns the filter for the lock of a key under one token.

@@ -8,23 +8,18 @@ use mongodb::options::IndexOptions;
 use mongodb::{Collection, IndexModel};
 use session_core::{Error, ErrorKind, Operation, Result};
 
+use crate::client::Collections;
+use crate::codes::*;
 use crate::config::Indexes;
-use crate::record::Fields;
-use crate::store::{Collections, Store, all, only_batch};
-use crate::sweep::LOCK_REST;
-use crate::{error, store};
+use crate::error;
+use crate::reply::{Fields, all, first, only_batch};
+use crate::store::Store;
+use crate::sweep::GRANT_KEPT;
 
 const OP: Operation = Operation::Open;
 /// How long the server keeps a record after its end. Reads do not see it; a
 /// server whose clock is a little ahead after a failover takes nothing early.
 const SLACK: Duration = Duration::from_secs(60);
-
-/// The code of what the user may not do.
-const UNAUTHORIZED: i32 = 13;
-/// The codes of an index that is there in another form.
-const CONFLICTS: [i32; 3] = [67, 85, 86];
-/// The code of a collection that is not there yet.
-const NO_COLLECTION: i32 = 26;
 
 impl Store {
     /// Connects, and makes sure that sessions are found and end in time.
@@ -54,10 +49,10 @@ async fn refuse_strangers(to: &Collections) -> Result<()> {
     let fields = doc! { "_id": 1, "v": 1, "exp": 1 };
     let cursor = to.primary.find(doc! {}).projection(fields).limit(-1).batch().await;
     let Some(batch) = only_batch(OP, cursor).await? else { return Ok(()) };
-    let known = |fields: &Fields<'_>| {
+    let known = |fields: Fields<'_>| {
         fields.key().is_ok() && fields.version().is_ok() && fields.has_deadline()
     };
-    if store::documents(OP, &batch)?.iter().all(known) {
+    if first(OP, &batch)?.is_none_or(known) {
         return Ok(());
     }
     Err(error::new(
@@ -145,12 +140,21 @@ impl Existing {
 /// changes nothing.
 async fn listed(collection: &Collection<RawDocumentBuf>) -> Result<Vec<(Option<String>, bool)>> {
     match collection.list_indexes().batch().await {
-        Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(fields.index()))).await,
-        Err(err) if matches!(error::code(&err), Some(NO_COLLECTION | UNAUTHORIZED)) => {
+        Ok(cursor) => all(OP, Ok(cursor), |fields| Ok(Some(index(fields)))).await,
+        Err(err) if matches!(error::code(&err), Some(NAMESPACE_NOT_FOUND | UNAUTHORIZED)) => {
             Ok(Vec::new())
         }
         Err(err) => Err(error::driver(OP, &err)),
     }
+}
+
+/// Returns the first field of an index that the server describes, and whether
+/// it removes documents.
+fn index(fields: Fields<'_>) -> (Option<String>, bool) {
+    let keys = fields.document.get_document("key").ok();
+    let first = keys.and_then(|keys| keys.iter().next()?.ok());
+    let ends = matches!(fields.document.get("expireAfterSeconds"), Ok(Some(_)));
+    (first.map(|(name, _)| name.to_string()), ends)
 }
 
 /// Makes the indexes that are not there. Two processes may do so at once.
@@ -162,8 +166,8 @@ async fn create(to: &Collections, there: &Existing, name: &str) -> Result<()> {
     if there.lock_expiry {
         return Ok(());
     }
-    let rest = Duration::from_millis(LOCK_REST.cast_unsigned());
-    let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(rest);
+    let kept = Duration::from_millis(GRANT_KEPT.cast_unsigned());
+    let options = IndexOptions::builder().name("lock_expiry".to_owned()).expire_after(kept);
     let locks = IndexModel::builder().keys(doc! { "until": 1 }).options(options.build()).build();
     to.locks.create_index(locks).await.map(drop).map_err(|err| not_made(&err, name))
 }
@@ -171,13 +175,15 @@ async fn create(to: &Collections, there: &Existing, name: &str) -> Result<()> {
 fn not_made(err: &DriverError, name: &str) -> Error {
     match error::code(err) {
         Some(UNAUTHORIZED) => lacking(name),
-        Some(code) if CONFLICTS.contains(&code) => error::new(
-            ErrorKind::InvalidConfig,
-            OP,
-            "an index of the collection has the same name or fields and other options; drop it, \
+        Some(CANNOT_CREATE_INDEX | INDEX_OPTIONS_CONFLICT | INDEX_KEY_SPECS_CONFLICT) => {
+            error::new(
+                ErrorKind::InvalidConfig,
+                OP,
+                "an index of the collection has the same name or fields and other options; drop it, \
              or set session.indexes=ignore and collect garbage",
-        ),
-        Some(59 | 115 | 238) => error::new(
+            )
+        }
+        Some(COMMAND_NOT_FOUND | COMMAND_NOT_SUPPORTED | NOT_IMPLEMENTED) => error::new(
             ErrorKind::Unsupported,
             OP,
             "the server makes no such indexes; set session.indexes=ignore and collect garbage",
@@ -188,7 +194,7 @@ fn not_made(err: &DriverError, name: &str) -> Error {
 
 fn lacking(name: &str) -> Error {
     let message = format!(
-        "indexes are missing and the user may not make them; as another user run \
+        "indexes are missing and were not made (session.indexes=check, or no right to); run \
          db.{name}.createIndex({{exp: 1}}, {{expireAfterSeconds: 60}}) and \
          db.{name}.createIndex({{owner: 1, _id: 1}}, {{partialFilterExpression: {{owner: \
          {{$exists: true}}}}}}) and \

@@ -6,15 +6,17 @@ use mongodb::bson::{Bson, doc};
 use mongodb::options::{Acknowledgment, WriteConcern};
 use session_core::{GcReport, GcRequest, Operation, Result};
 
+use crate::client::Collections;
 use crate::error;
 use crate::record::{self, NOW, expired};
-use crate::store::{Collections, Store, all};
+use crate::reply::all;
+use crate::store::Store;
 
 const OP: Operation = Operation::Gc;
 /// Records that one command removes, at the most.
 const BATCH: u32 = 500;
-/// How long a lock is kept after its lease, for a holder who was slow, in milliseconds.
-pub(crate) const LOCK_REST: i64 = 3_600_000;
+/// How long a grant is kept when its lease is over, in milliseconds: for a holder who was slow.
+pub(crate) const GRANT_KEPT: i64 = 3_600_000;
 
 impl Store {
     /// Removes expired records and locks in one bounded step.
@@ -58,7 +60,7 @@ async fn sweep_batch(to: &Collections, batch: u32) -> Result<(u32, u64)> {
 
 /// Removes locks whose lease has been over for long.
 async fn sweep_locks(to: &Collections) -> Result<()> {
-    let over = doc! { "$lt": ["$until", { "$subtract": [NOW, LOCK_REST] }] };
+    let over = doc! { "$lt": ["$until", { "$subtract": [NOW, GRANT_KEPT] }] };
     let removed = to.locks.delete_many(doc! { "$expr": over }).write_concern(one()).await;
     removed.map(drop).map_err(|err| error::driver(OP, &err))
 }

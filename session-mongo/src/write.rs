@@ -1,17 +1,18 @@
-//! Writing, touching and removing records.
+//! Writing and touching records.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use mongodb::bson::doc;
 use session_core::{
-    Error, ErrorKind, Operation, OsRandom, Random, Result, SessionKey, Version, WriteMode,
-    WriteOptions,
+    Error, ErrorKind, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 
-use crate::record::{by_key, expired, live, millis};
-use crate::store::{Again, Collections, Store, and};
-use crate::{error, update};
+use crate::call::Repeat;
+use crate::client::Collections;
+use crate::error::{self, NAME};
+use crate::record::{by_key, millis};
+use crate::store::{Store, draw_version};
+use crate::update;
 
 impl Store {
     /// Writes a record as the options say.
@@ -21,18 +22,14 @@ impl Store {
         payload: &Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
-        if payload.len() > self.config.max_record_bytes {
-            let message = "the session is larger than max_record_bytes; store less, or raise it";
-            return Err(error::new(ErrorKind::TooLarge, op, message));
-        }
-        let version = new_version()?;
-        let again =
-            if options.mode == WriteMode::Replace { Again::Never } else { Again::AtVersion };
-        self.call_again(op, again, |to, in_doubt| async move {
+        let version = draw_version()?;
+        let repeat =
+            if options.mode == WriteMode::Replace { Repeat::Never } else { Repeat::AtVersion };
+        self.call_again(op, repeat, |to, in_doubt| async move {
             if let Some(fence) = options.fence {
-                Box::pin(self.check_lock(op, to, key, fence)).await?;
+                Box::pin(self.check_fence(op, to, key, fence)).await?;
             }
             if create && self.insert(to, key, payload, options, version).await? {
                 return Ok(Version::counter(version.cast_unsigned()));
@@ -57,9 +54,9 @@ impl Store {
         .await
     }
 
-    /// Inserts a new record, which costs the server half of what an update does
-    /// that is to make one. `false` if the server's time is not known, or if
-    /// there is a record: whether it has expired, the update decides.
+    /// Inserts a new record, which costs the server half as much as an upsert.
+    /// `false` if the server's time is not known, or if there is a record:
+    /// whether it has expired, the update decides.
     async fn insert(
         &self,
         to: &Collections,
@@ -92,11 +89,13 @@ impl Store {
         new: i64,
         in_doubt: bool,
     ) -> Result<()> {
+        let op = options.mode.operation();
         let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
         let state = match self.state(op, to, key).await {
             Ok(state) => state,
-            Err(err) if err.kind() == ErrorKind::Corrupt && create => return Err(taken()),
+            Err(err) if err.kind() == ErrorKind::Corrupt && create => {
+                return Err(Error::already_exists().with_backend(NAME));
+            }
             // Whatever it was, this attempt wrote nothing.
             Err(err) => return Err(err.with_indeterminate(in_doubt)),
         };
@@ -104,20 +103,21 @@ impl Store {
         if state.as_ref().is_some_and(|state| state.version == Some(new)) {
             return Ok(());
         }
-        match (&options.mode, state) {
-            (WriteMode::Create, _) => Err(taken()),
+        let refused = match (&options.mode, state) {
+            (WriteMode::Create, _) => Error::already_exists(),
             // Ours may have been made, and others may have built upon it.
-            _ if in_doubt => Err(error::in_doubt(op)),
-            (_, None) => Err(gone()),
+            _ if in_doubt => error::in_doubt(op),
+            (_, None) => Error::gone(op),
             (_, Some(state))
                 if options.fence.is_some_and(|fence| state.fence > fence.0.cast_signed()) =>
             {
-                Err(error::locked(op))
+                Error::lock_lost(op)
             }
             // It had expired, and has been created anew since.
-            (WriteMode::Replace, _) => Err(gone()),
-            (WriteMode::IfVersion(_), _) => Err(conflict(op)),
-        }
+            (WriteMode::Replace, _) => Error::gone(op),
+            (WriteMode::IfVersion(_), _) => Error::conflict(op),
+        };
+        Err(refused.with_backend(NAME))
     }
 
     /// Extends a lifetime.
@@ -140,59 +140,4 @@ impl Store {
         })
         .await
     }
-
-    /// Removes a record.
-    ///
-    /// What does not verify goes too when no version is asked for: whoever ends
-    /// a session must get it ended.
-    pub(crate) async fn destroy(
-        &self,
-        key: &SessionKey,
-        only_at: Option<&Version>,
-    ) -> Result<bool> {
-        let op = Operation::Destroy;
-        let again = if only_at.is_some() { Again::AtVersion } else { Again::Never };
-        self.call_again(op, again, |to, in_doubt| async move {
-            let filter = match only_at {
-                None => doc! { "$expr": { "$not": [expired()] } },
-                Some(version) => {
-                    let version = version.as_counter().map_or(-1, u64::cast_signed);
-                    doc! { "v": version, "$expr": live() }
-                }
-            };
-            let result = to.sessions.delete_one(and(by_key(key), filter)).await;
-            let result = result.map_err(|err| error::driver(op, &err))?;
-            if result.deleted_count > 0 || only_at.is_none() {
-                return Ok(result.deleted_count > 0);
-            }
-            let state = Box::pin(self.state(op, to, key)).await;
-            match state.map_err(|err| err.with_indeterminate(in_doubt))? {
-                Some(state) if state.live => Err(conflict(op)),
-                // It was us, or somebody else.
-                _ if in_doubt => Err(error::in_doubt(op)),
-                _ => Ok(false),
-            }
-        })
-        .await
-    }
-}
-
-/// Draws the version of a write, so that no state of a key ever has the name
-/// that another had, even if it is destroyed and created again.
-pub(crate) fn new_version() -> Result<i64> {
-    let mut random = [0; 8];
-    OsRandom.fill(&mut random)?;
-    Ok((u64::from_le_bytes(random) >> 1).cast_signed())
-}
-
-fn gone() -> Error {
-    error::new(ErrorKind::Gone, Operation::Write, "the session has ended; begin a new one")
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
-}
-
-fn conflict(op: Operation) -> Error {
-    error::new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
 }

@@ -1,43 +1,22 @@
-//! Statements with a deadline: which connection they take, and what is sent again.
+//! The server, and the connection that an attempt takes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use session_core::{ErrorKind, Operation, OsRandom, Random, Result};
+use session_core::Result;
 use sqlx::mysql::{MySql, MySqlPool, MySqlRow};
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, MySqlConnection, SqlSafeStr, SqlStr};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use sqlx::{MySqlConnection, SqlSafeStr};
 
-use crate::connection::{self, Answer, MAX_PACKET, Rows};
-use crate::error::{Fate, Fault};
-use crate::param::{self, Param};
+use crate::connection::{self, Answer, MAX_PACKET};
+use crate::error::Failure;
 use crate::pool::{self, Pool};
-
-/// Attempts at one statement, at the most.
-const ATTEMPTS: u32 = 5;
-/// A statement that must not be sent twice first asks whether the connection
-/// lives, if nobody has used it for so long. The shortest `wait_timeout` of a
-/// server is a second.
-const QUIET: Duration = Duration::from_millis(500);
-
-/// Whether a statement may be sent again when it may have been executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Again {
-    /// It changes nothing.
-    Reads,
-    /// It names the version that it changes, and the one it makes. Executed
-    /// twice, or late, it does nothing.
-    AtVersion,
-    /// It must not.
-    Never,
-}
 
 /// The server, by connections of our own or of the application.
 pub(crate) struct Client {
     source: Source,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 enum Source {
@@ -59,121 +38,32 @@ impl Client {
         Self { source, timeout }
     }
 
-    /// Executes a statement, and again where that is safe, within the deadline.
-    pub(crate) async fn call<R: Rows>(
-        &self,
-        op: Operation,
-        again: Again,
-        sql: &SqlStr,
-        params: &[Param<'_>],
-    ) -> Result<Answer<R>> {
-        self.try_call(again, sql, params)
-            .await
-            .map_err(|(fault, in_doubt)| fault.into_error(op, in_doubt && again != Again::Reads))
-    }
-
-    /// The same, with what went wrong and whether it may have happened.
-    pub(crate) async fn try_call<R: Rows>(
-        &self,
-        again: Again,
-        sql: &SqlStr,
-        params: &[Param<'_>],
-    ) -> Result<Answer<R>, (Fault, bool)> {
-        let deadline = Instant::now() + self.timeout;
-        let mut in_doubt = false;
-        let mut attempt = 1;
-        loop {
-            let fault = match self.attempt(deadline, again, sql, params).await {
-                Ok(answer) => return Ok(Answer { in_doubt, ..answer }),
-                Err(failure) => failure,
-            };
-            in_doubt |= fault.fault.fate == Fate::Lost;
-            let goes_on = attempt < ATTEMPTS
-                && Instant::now() < deadline
-                && match fault.fault.fate {
-                    Fate::Refused => false,
-                    Fate::Contended => {
-                        pause(attempt, deadline).await;
-                        true
-                    }
-                    Fate::Stale => !fault.on_new,
-                    Fate::Lost => again != Again::Never && !(fault.on_new && attempt > 1),
-                };
-            if !goes_on {
-                return Err((fault.fault, in_doubt));
-            }
-            attempt += 1;
-        }
-    }
-
-    async fn attempt<R: Rows>(
-        &self,
-        deadline: Instant,
-        again: Again,
-        sql: &SqlStr,
-        params: &[Param<'_>],
-    ) -> Result<Answer<R>, Failure> {
-        let mut sent = false;
-        let attempt = timeout_at(deadline, async {
-            let mut lease = self.lease().await.map_err(Failure::on_new)?;
-            let on_new = lease.is_new();
-            let fail = |fault| Failure { fault, on_new };
-            if again == Again::Never && lease.idle() > QUIET && lease.raw().ping().await.is_err() {
-                return Err(fail(Fault::new(
-                    Fate::Stale,
-                    ErrorKind::Unavailable,
-                    "the connection to the server was lost",
-                )));
-            }
-            if param::size(params) > lease.max_packet() {
-                lease.give_back();
-                return Err(fail(Fault::new(
-                    Fate::Refused,
-                    ErrorKind::TooLarge,
-                    "the session is larger than the server's max_allowed_packet; store less, or \
-                     raise it",
-                )));
-            }
-            sent = true;
-            let mut result = connection::execute(lease.raw(), sql, params).await.map_err(Fault::of);
-            if let (Err(fault), Lease::Own(_)) = (&result, &lease)
-                && fault.wants_text()
-            {
-                let text = Box::pin(connection::execute_text(lease.raw(), sql, params));
-                result = text.await.map_err(Fault::of);
-            }
-            if result.as_ref().map_or_else(Fault::spares_connection, |_| true) {
-                lease.give_back();
-            }
-            result.map_err(fail)
-        });
-        let result = attempt.await.unwrap_or_else(|_| Err(late(sent)));
-        if let (Err(failure), Source::Own(pool)) = (&result, &self.source)
-            && !failure.fault.spares_connection()
-        {
-            pool.flush();
-        }
-        result
-    }
-
-    async fn lease(&self) -> Result<Lease<'_>, Fault> {
+    /// Takes a connection, or opens one.
+    pub(crate) async fn lease(&self) -> Result<Lease<'_>, Failure> {
         let (pool, known) = match &self.source {
             Source::Own(pool) => return Ok(Lease::Own(pool.take().await?)),
             Source::Theirs { pool, max_packet } => (pool, max_packet),
         };
         // In a box, or the calls of those who give no pool would be as large as this.
-        let connection = Box::pin(pool.acquire()).await.map_err(Fault::connecting)?;
+        let connection = Box::pin(pool.acquire()).await.map_err(Failure::connecting)?;
         let mut borrowed = Borrowed { connection, max_packet: 0, is_sound: false };
         borrowed.max_packet = match known.load(Ordering::Relaxed) {
             0 => {
                 let asked = Box::pin(ask_max_packet(&mut borrowed.connection)).await;
-                let max_packet = asked.map_err(Fault::connecting)?;
+                let max_packet = asked.map_err(Failure::connecting)?;
                 known.store(max_packet, Ordering::Relaxed);
                 max_packet
             }
             max_packet => max_packet,
         };
         Ok(Lease::Theirs(borrowed))
+    }
+
+    /// Drops those of our own connections that nobody uses.
+    pub(crate) fn flush(&self) {
+        if let Source::Own(pool) = &self.source {
+            pool.flush();
+        }
     }
 
     /// Ends our own connections; those of the application stay.
@@ -194,38 +84,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// A failed attempt.
-struct Failure {
-    fault: Fault,
-    /// Whether its connection was opened for it.
-    on_new: bool,
-}
-
-impl Failure {
-    const fn on_new(fault: Fault) -> Self {
-        Self { fault, on_new: true }
-    }
-}
-
-/// The deadline is over. `sent` says whether the statement was on its way.
-fn late(sent: bool) -> Failure {
-    let (fate, message) = if sent {
-        (Fate::Lost, "the server did not answer in time")
-    } else {
-        (Fate::Stale, "no connection in time: all are busy, or the server does not answer")
-    };
-    Failure::on_new(Fault::new(fate, ErrorKind::Timeout, message))
-}
-
-/// Waits a little, longer with each attempt and differently for each caller.
-async fn pause(attempt: u32, deadline: Instant) {
-    let mut byte = [0];
-    // Without randomness everybody waits as long; the deadline bounds it all.
-    let _ = OsRandom.fill(&mut byte);
-    let pause = Duration::from_micros(500 * u64::from(byte[0] % 8 + 1)) * (1 << attempt);
-    sleep_until(deadline.min(Instant::now() + pause)).await;
-}
-
 async fn ask_max_packet(connection: &mut MySqlConnection) -> sqlx::Result<usize> {
     let sql = MAX_PACKET.into_sql_str();
     let answer: Answer<Option<MySqlRow>> = connection::execute(connection, &sql, &[]).await?;
@@ -233,13 +91,13 @@ async fn ask_max_packet(connection: &mut MySqlConnection) -> sqlx::Result<usize>
 }
 
 /// A connection for one attempt. Closed if it is dropped and not given back.
-enum Lease<'a> {
+pub(crate) enum Lease<'a> {
     Own(pool::Lease<'a>),
     Theirs(Borrowed),
 }
 
 impl Lease<'_> {
-    fn raw(&mut self) -> &mut MySqlConnection {
+    pub(crate) fn raw(&mut self) -> &mut MySqlConnection {
         match self {
             Self::Own(lease) => lease.raw(),
             Self::Theirs(borrowed) => &mut borrowed.connection,
@@ -248,28 +106,28 @@ impl Lease<'_> {
 
     /// Whether it was opened just now. The pool of the application asks the
     /// server before it hands one out, so its connections count as new.
-    fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         match self {
             Self::Own(lease) => lease.is_new(),
             Self::Theirs(_) => true,
         }
     }
 
-    fn idle(&self) -> Duration {
+    pub(crate) fn idle(&self) -> Duration {
         match self {
             Self::Own(lease) => lease.idle(),
             Self::Theirs(_) => Duration::ZERO,
         }
     }
 
-    fn max_packet(&self) -> usize {
+    pub(crate) fn max_packet(&self) -> usize {
         match self {
             Self::Own(lease) => lease.max_packet(),
             Self::Theirs(borrowed) => borrowed.max_packet,
         }
     }
 
-    fn give_back(self) {
+    pub(crate) fn give_back(self) {
         match self {
             Self::Own(lease) => lease.give_back(),
             Self::Theirs(mut borrowed) => borrowed.is_sound = true,
@@ -278,7 +136,7 @@ impl Lease<'_> {
 }
 
 /// A connection of the application.
-struct Borrowed {
+pub(crate) struct Borrowed {
     connection: PoolConnection<MySql>,
     max_packet: usize,
     /// Whether its last answer was read to the end.

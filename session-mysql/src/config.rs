@@ -7,7 +7,6 @@ use serde::Deserialize;
 use session_core::Result;
 
 use crate::error;
-use crate::schema;
 use crate::table::Tables;
 
 /// What `open` does about the tables.
@@ -38,66 +37,42 @@ pub enum Schema {
 /// assert!(!format!("{config:?}").contains("secret"));
 /// ```
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct MysqlConfig {
     /// The server, user and database:
     /// `mysql://user:password@host:3306/database?ssl-mode=verify_identity`.
     /// May hold a password. Default none, which only a handler made
     /// [from a pool](crate::MysqlHandler::from_pool) can do with.
-    #[serde(default)]
     pub url: Option<String>,
     /// The table of the sessions, as `table` or `database.table`: letters,
     /// digits, `_` and `$`, at most 58. The table of the locks has the same
     /// name with `_locks` at its end. Default `sessions`.
-    #[serde(default = "default_table")]
     pub table: String,
     /// What [`open`](session_core::SessionHandler::open) does about the tables.
-    #[serde(default)]
     pub schema: Schema,
     /// The longest payload in bytes. Default 4 MiB, at least 1, at most
     /// 16,777,215 (a `MEDIUMBLOB`). The server's `max_allowed_packet` may be
     /// less, and then decides.
-    #[serde(default = "default_max_record_bytes")]
     pub max_record_bytes: usize,
     /// Connections that are open at the same time; more calls wait for their
     /// turn. Default 16, at least 1, at most 10,000. A pool of the application's
     /// has a limit of its own.
-    #[serde(default = "default_max_connections")]
     pub max_connections: usize,
     /// How long one statement may take with everything that it waits for: a
     /// connection, the server, locks, retries. In seconds when read from a
     /// file. Default 2 s, at least 10 ms, at most an hour. The server waits for
-    /// a lock half as long, but in whole seconds and one at the least: of a
-    /// second or less it may yet execute what was given up.
-    #[serde(default = "default_timeout", with = "session_core::seconds")]
+    /// a lock half as long, but in whole seconds and one at the least. With a
+    /// timeout of a second or less the server may still execute a statement that
+    /// was given up.
+    #[serde(with = "session_core::seconds")]
     pub timeout: Duration,
     /// How long a connection is used before a new one takes its place, so that
     /// a change of address is noticed. In seconds when read from a file.
     /// Default 30 min, at least 1 s. A pool of the application's has one of its
     /// own.
-    #[serde(default = "default_max_lifetime", with = "session_core::seconds")]
+    #[serde(with = "session_core::seconds")]
     pub max_lifetime: Duration,
-}
-
-pub(crate) fn default_table() -> String {
-    "sessions".into()
-}
-
-pub(crate) const fn default_max_record_bytes() -> usize {
-    4 * 1024 * 1024
-}
-
-pub(crate) const fn default_max_connections() -> usize {
-    16
-}
-
-pub(crate) const fn default_timeout() -> Duration {
-    Duration::from_secs(2)
-}
-
-pub(crate) const fn default_max_lifetime() -> Duration {
-    Duration::from_secs(30 * 60)
 }
 
 /// What a `MEDIUMBLOB` holds.
@@ -175,7 +150,7 @@ impl MysqlConfig {
     /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if `table` is no
     /// plain name.
     pub fn ddl(&self) -> Result<[String; 2]> {
-        Ok(schema::ddl(&Tables::parse(&self.table)?))
+        Ok(Tables::parse(&self.table)?.ddl())
     }
 
     /// Refuses what a pool of the application's decides.
@@ -214,12 +189,12 @@ impl Default for MysqlConfig {
     fn default() -> Self {
         Self {
             url: None,
-            table: default_table(),
+            table: "sessions".to_owned(),
             schema: Schema::default(),
-            max_record_bytes: default_max_record_bytes(),
-            max_connections: default_max_connections(),
-            timeout: default_timeout(),
-            max_lifetime: default_max_lifetime(),
+            max_record_bytes: 4 * 1024 * 1024,
+            max_connections: 16,
+            timeout: Duration::from_secs(2),
+            max_lifetime: Duration::from_secs(30 * 60),
         }
     }
 }

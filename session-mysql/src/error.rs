@@ -1,4 +1,4 @@
-//! From the driver's errors to ours. The only place that knows error numbers.
+//! From the driver's errors to ours, in one place.
 //!
 //! What the server says about an error may hold keys ("Duplicate entry '…'"), so
 //! of it only the number is kept.
@@ -9,13 +9,10 @@ use std::{fmt, io};
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::mysql::MySqlDatabaseError;
 
+use crate::codes;
+
 /// The engine's name.
 pub(crate) const NAME: &str = "mysql";
-
-/// A row with this primary key is there already.
-const DUPLICATE: u16 = 1062;
-/// The server has as many prepared statements as it may.
-const NO_MORE_STATEMENTS: u16 = 1461;
 
 const NO_TLS: &str = "no TLS connection; look at the server's certificate and at `ssl-mode`, \
      `ssl-ca` (the feature `tls-rustls` must be on)";
@@ -45,7 +42,7 @@ pub(crate) enum Fate {
 
 /// A failure below the level of sessions.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct Failure {
     pub(crate) fate: Fate,
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -53,7 +50,7 @@ pub(crate) struct Fault {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-impl Fault {
+impl Failure {
     pub(crate) fn new(fate: Fate, kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { fate, kind, message: message.into(), number: None, source: None }
     }
@@ -65,7 +62,10 @@ impl Fault {
                 // A packet that the server did not understand was none of ours, so
                 // the answers are out of step. Galera has the same number for
                 // nodes that are not ready.
-                Some(err) if err.number() == 1047 && !err.message().contains("WSREP") => {
+                Some(err)
+                    if err.number() == codes::ER_UNKNOWN_COM_ERROR
+                        && !err.message().contains("WSREP") =>
+                {
                     Self::senseless()
                 }
                 Some(err) => Self::server(err.number()),
@@ -143,85 +143,126 @@ impl Fault {
     /// error, it has rolled back, but for a few.
     fn server(number: u16) -> Self {
         use ErrorKind::{InvalidConfig, PermissionDenied, StorageFull, TooLarge, Unavailable};
+
+        use crate::codes::*;
         let (fate, kind, message) = match number {
-            DUPLICATE => (Fate::Refused, ErrorKind::AlreadyExists, "the key is taken"),
-            1205 => (
+            ER_DUP_ENTRY => (Fate::Refused, ErrorKind::AlreadyExists, "the key is taken"),
+            ER_LOCK_WAIT_TIMEOUT => (
                 Fate::Contended,
                 Unavailable,
                 "the row or table was locked by others for too long; look for long transactions, \
                  ALTER TABLE and FLUSH TABLES",
             ),
-            1213 => (Fate::Contended, Unavailable, "others kept changing the same rows; try again"),
-            1047 | 1290 | 1792 | 1836 | 3989 => (
+            ER_LOCK_DEADLOCK => {
+                (Fate::Contended, Unavailable, "others kept changing the same rows; try again")
+            }
+            ER_UNKNOWN_COM_ERROR
+            | ER_OPTION_PREVENTS_STATEMENT
+            | ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+            | ER_READ_ONLY_MODE
+            | ER_SCHEMA_READ_ONLY => (
                 Fate::Stale,
                 Unavailable,
                 "the server takes no writes (read only, or not ready); connect to the primary",
             ),
-            1053 | 1077 | 1079 => {
+            ER_SERVER_SHUTDOWN | ER_NORMAL_SHUTDOWN | ER_SHUTDOWN_COMPLETE => {
                 (Fate::Stale, Unavailable, "the server is shutting down; try again")
             }
-            1317 | 1927 | 1969 | 3024 | 3169 => (
+            ER_QUERY_INTERRUPTED
+            | ER_CONNECTION_KILLED
+            | ER_STATEMENT_TIMEOUT
+            | ER_QUERY_TIMEOUT
+            | ER_SESSION_WAS_KILLED => (
                 Fate::Stale,
                 Unavailable,
                 "an administrator or a limit ended the statement; try again",
             ),
-            1243 | 1615 | 4031 => {
+            ER_UNKNOWN_STMT_HANDLER | ER_NEED_REPREPARE | ER_CLIENT_INTERACTION_TIMEOUT => {
                 (Fate::Stale, Unavailable, "the server has forgotten the connection; try again")
             }
-            NO_MORE_STATEMENTS => (
+            ER_MAX_PREPARED_STMT_COUNT_REACHED => (
                 Fate::Refused,
                 Unavailable,
                 "the server prepares no more statements; raise max_prepared_stmt_count",
             ),
-            1040 | 1203 | 1226 => (
+            ER_CON_COUNT_ERROR | ER_TOO_MANY_USER_CONNECTIONS | ER_USER_LIMIT_REACHED => (
                 Fate::Refused,
                 Unavailable,
                 "the server takes no more connections; raise its max_connections, or lower ours",
             ),
-            1042 | 1043 | 1129 | 1158..=1161 => (
+            ER_BAD_HOST_ERROR
+            | ER_HANDSHAKE_ERROR
+            | ER_HOST_IS_BLOCKED
+            | ER_NET_READ_ERROR..=ER_NET_WRITE_INTERRUPTED => (
                 Fate::Stale,
                 Unavailable,
                 "the server broke off the connection; look at its log (FLUSH HOSTS unblocks a host)",
             ),
-            1044 | 1045 | 1130 | 1131 | 1142 | 1143 | 1227 | 1251 | 1370 | 1396 | 1410 | 1524
-            | 1698 | 1820 | 1862 | 3118 | 3159 => (
+            ER_DBACCESS_DENIED_ERROR
+            | ER_ACCESS_DENIED_ERROR
+            | ER_HOST_NOT_PRIVILEGED
+            | ER_PASSWORD_ANONYMOUS_USER
+            | ER_TABLEACCESS_DENIED_ERROR
+            | ER_COLUMNACCESS_DENIED_ERROR
+            | ER_SPECIFIC_ACCESS_DENIED_ERROR
+            | ER_NOT_SUPPORTED_AUTH_MODE
+            | ER_PROCACCESS_DENIED_ERROR
+            | ER_CANNOT_USER
+            | ER_CANT_CREATE_USER_WITH_GRANT
+            | ER_PLUGIN_IS_NOT_LOADED
+            | ER_ACCESS_DENIED_NO_PASSWORD_ERROR
+            | ER_MUST_CHANGE_PASSWORD
+            | ER_MUST_CHANGE_PASSWORD_LOGIN
+            | ER_ACCOUNT_HAS_BEEN_LOCKED
+            | ER_SECURE_TRANSPORT_REQUIRED => (
                 Fate::Refused,
                 PermissionDenied,
                 "the server refuses this user; look at name, password, host and grants \
                  (SELECT, INSERT, UPDATE, DELETE on both tables)",
             ),
-            1046 | 1049 => {
+            ER_NO_DB_ERROR | ER_BAD_DB_ERROR => {
                 (Fate::Refused, InvalidConfig, "no such database; name one at the end of the URL")
             }
-            1051 | 1146 => (
+            ER_BAD_TABLE_ERROR | ER_NO_SUCH_TABLE => (
                 Fate::Refused,
                 Unavailable,
                 "a table is missing; MysqlConfig::ddl() has the statements that make both",
             ),
-            1054 | 1136 | 1048 | 1364 | 1264 | 1265 | 1366 | 1406 | 3819 => (
+            ER_BAD_FIELD_ERROR
+            | ER_WRONG_VALUE_COUNT_ON_ROW
+            | ER_BAD_NULL_ERROR
+            | ER_NO_DEFAULT_FOR_FIELD
+            | ER_WARN_DATA_OUT_OF_RANGE
+            | WARN_DATA_TRUNCATED
+            | ER_TRUNCATED_WRONG_VALUE_FOR_FIELD
+            | ER_DATA_TOO_LONG
+            | ER_CHECK_CONSTRAINT_VIOLATED => (
                 Fate::Refused,
                 InvalidConfig,
                 "a table has other columns than it should; open() says which",
             ),
-            1153 => (
+            ER_NET_PACKET_TOO_LARGE => (
                 Fate::Stale,
                 TooLarge,
                 "the session is larger than the server's max_allowed_packet; store less, or raise it",
             ),
-            1021 | 1114 | 1534 | 3675 => (
+            ER_DISK_FULL
+            | ER_RECORD_FILE_FULL
+            | ER_BINLOG_ROW_LOGGING_FAILED
+            | ER_DISK_FULL_NOWAIT => (
                 Fate::Refused,
                 StorageFull,
                 "the server has no room left; free some (destroying sessions may still work)",
             ),
-            1037 | 1038 | 1041 | 1135 => {
+            ER_OUTOFMEMORY | ER_OUT_OF_SORTMEMORY | ER_OUT_OF_RESOURCES | ER_CANT_CREATE_THREAD => {
                 (Fate::Refused, Unavailable, "the server is out of memory or threads")
             }
-            1665 => (
+            ER_BINLOG_STMT_MODE_AND_ROW_ENGINE => (
                 Fate::Refused,
                 InvalidConfig,
                 "READ COMMITTED needs the server's binlog_format to be ROW or MIXED",
             ),
-            1180 => (
+            ER_ERROR_DURING_COMMIT => (
                 Fate::Lost,
                 Unavailable,
                 "the server failed while it committed; read the session again and look",
@@ -244,12 +285,12 @@ impl Fault {
     }
 
     pub(crate) fn is_duplicate(&self) -> bool {
-        self.number == Some(DUPLICATE)
+        self.number == Some(codes::ER_DUP_ENTRY)
     }
 
     /// Whether the server cannot prepare statements, so that text must do.
     pub(crate) fn wants_text(&self) -> bool {
-        self.number == Some(NO_MORE_STATEMENTS)
+        self.number == Some(codes::ER_MAX_PREPARED_STMT_COUNT_REACHED)
     }
 
     /// Whether the connection can be used again.
@@ -279,22 +320,6 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-pub(crate) fn gone(op: Operation) -> Error {
-    new(ErrorKind::Gone, op, "the session has ended; begin a new one")
-}
-
-pub(crate) fn taken() -> Error {
-    new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
-}
-
-pub(crate) fn conflict(op: Operation) -> Error {
-    new(ErrorKind::Conflict, op, "somebody else wrote first; read the session again")
-}
-
-pub(crate) fn lock_lost(op: Operation) -> Error {
-    new(ErrorKind::Locked, op, "the lock was lost; read the session again")
-}
-
 /// The connection was lost after a conditional statement was sent, and what is
 /// stored now does not tell whether it happened.
 pub(crate) fn in_doubt(op: Operation) -> Error {
@@ -309,12 +334,16 @@ mod tests {
     #[test]
     fn numbers_that_say_nothing_of_the_statement_leave_it_in_doubt() {
         for number in [1180, 2003, 2006, 2013, 2055] {
-            let fault = Fault::server(number);
-            assert_eq!((fault.fate, fault.kind), (Fate::Lost, ErrorKind::Unavailable), "{number}");
-            assert!(!fault.spares_connection());
+            let failure = Failure::server(number);
+            assert_eq!(
+                (failure.fate, failure.kind),
+                (Fate::Lost, ErrorKind::Unavailable),
+                "{number}"
+            );
+            assert!(!failure.spares_connection());
         }
         for number in [1064, 1999, 3000] {
-            assert_eq!(Fault::server(number).fate, Fate::Refused, "{number}");
+            assert_eq!(Failure::server(number).fate, Fate::Refused, "{number}");
         }
     }
 }

@@ -1,16 +1,12 @@
 //! The engine behind `mysql:` and `mariadb:`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
 use session_core::{HandlerFactory, Result, SessionHandler, StoreUri};
 
-use crate::config::{
-    MysqlConfig, Schema, default_max_connections, default_max_lifetime, default_max_record_bytes,
-    default_table, default_timeout,
-};
+use crate::config::MysqlConfig;
+use crate::error;
 use crate::handler::MysqlHandler;
 
 /// Serves `mysql:` and `mariadb:` URIs:
@@ -30,24 +26,6 @@ impl MysqlFactory {
     }
 }
 
-/// What may be among the options, each with `session.` in front.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Options {
-    #[serde(default = "default_table")]
-    table: String,
-    #[serde(default)]
-    schema: Schema,
-    #[serde(default = "default_max_record_bytes")]
-    max_record_bytes: usize,
-    #[serde(default = "default_max_connections")]
-    max_connections: usize,
-    #[serde(default = "default_timeout", with = "session_core::seconds")]
-    timeout: Duration,
-    #[serde(default = "default_max_lifetime", with = "session_core::seconds")]
-    max_lifetime: Duration,
-}
-
 #[async_trait]
 impl HandlerFactory for MysqlFactory {
     fn schemes(&self) -> &[&'static str] {
@@ -55,14 +33,11 @@ impl HandlerFactory for MysqlFactory {
     }
 
     async fn build(&self, uri: &StoreUri) -> Result<Arc<dyn SessionHandler>> {
-        let options: Options = uri.options()?;
-        let config = MysqlConfig::new(uri.expose())
-            .with_table(options.table)
-            .with_schema(options.schema)
-            .with_max_record_bytes(options.max_record_bytes)
-            .with_max_connections(options.max_connections)
-            .with_timeout(options.timeout)
-            .with_max_lifetime(options.max_lifetime);
+        let options: MysqlConfig = uri.options()?;
+        if options.url.is_some() {
+            return Err(error::invalid("the URI is the URL; leave out `session.url`"));
+        }
+        let config = MysqlConfig { url: Some(uri.expose().into()), ..options };
         Ok(Arc::new(MysqlHandler::new(config)?))
     }
 }
@@ -82,6 +57,7 @@ mod tests {
         }
         for (query, name) in [
             ("session.tabel=x", "tabel"),
+            ("session.url=mysql://h/d", "url"),
             ("session.schema=upgrade", "schema"),
             ("session.timeout=0", "timeout"),
             ("session.table=a%60b", "table"),

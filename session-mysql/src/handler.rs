@@ -6,18 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use session_core::{
-    GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler, SessionIndex, SessionKey,
+    ErrorKind, GcReport, GcRequest, HandlerInfo, Result, SessionHandler, SessionIndex, SessionKey,
     SessionLister, SessionLocker, Stored, Version, WriteOptions,
 };
-use sqlx::mysql::{MySqlPool, MySqlRow};
+use sqlx::mysql::MySqlPool;
 
-use crate::client::{Again, Client};
+use crate::client::Client;
 use crate::config::MysqlConfig;
-use crate::connection::Answer;
 use crate::error::{self, NAME};
 use crate::pool::Pool;
-use crate::record;
-use crate::sql::Statements;
 use crate::store::Store;
 
 /// Keeps each session in a row of a table.
@@ -54,7 +51,7 @@ impl MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, for a URL that cannot be read, and for none.
     pub fn new(config: MysqlConfig) -> Result<Self> {
         let MysqlConfig { timeout, max_connections, max_lifetime, .. } = config;
@@ -62,7 +59,7 @@ impl MysqlHandler {
             error::invalid("name a server, as in mysql://user:password@host/database")
         })?;
         let pool = Pool::new(url, max_connections, timeout, max_lifetime)?;
-        Self::of(Client::own(pool, timeout), config)
+        Store::new(Client::own(pool, timeout), config).map(Self::of)
     }
 
     /// The same, and connects.
@@ -87,19 +84,17 @@ impl MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) for impossible
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible
     /// settings, and for those that the pool decides.
     pub fn from_pool(pool: MySqlPool, config: MysqlConfig) -> Result<Self> {
         config.refuse_connecting()?;
-        Self::of(Client::theirs(pool, config.timeout), config)
+        Store::new(Client::theirs(pool, config.timeout), config).map(Self::of)
     }
 
-    fn of(client: Client, config: MysqlConfig) -> Result<Self> {
-        let tables = config.checked()?;
+    fn of(store: Store) -> Self {
         let mut info = HandlerInfo::new(NAME);
-        info.max_payload = Some(config.max_record_bytes);
-        let sql = Statements::new(&tables);
-        Ok(Self { store: Arc::new(Store { client, sql, tables, config }), info })
+        info.max_payload = Some(store.config.max_record_bytes);
+        Self { store: Arc::new(store), info }
     }
 }
 
@@ -114,17 +109,14 @@ impl SessionHandler for MysqlHandler {
     ///
     /// # Errors
     ///
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if a table is
+    /// [`InvalidConfig`](ErrorKind::InvalidConfig) if a table is
     /// missing or is not as it should be; the message says what is wrong.
     async fn open(&self) -> Result<()> {
-        self.store.prepare().await
+        self.store.open().await
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
-        let Store { client, sql, .. } = &*self.store;
-        let answer: Answer<Option<MySqlRow>> =
-            client.call(Operation::Read, Again::Reads, &sql.read, &[key.into()]).await?;
-        answer.rows.map(record::stored).transpose()
+        self.store.read(key).await
     }
 
     async fn write(
@@ -133,6 +125,11 @@ impl SessionHandler for MysqlHandler {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
+        if payload.len() > self.store.config.max_record_bytes {
+            let message = "the session is larger than max_record_bytes; store less, or raise it";
+            return Err(error::new(ErrorKind::TooLarge, op, message));
+        }
         self.store.write(key, &payload, options).await
     }
 

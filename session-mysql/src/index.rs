@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use session_core::{Operation, Owner, Page, PageRequest, Result, SessionIndex, SessionKey};
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::handler::MysqlHandler;
 use crate::param::Param;
 use crate::record;
-use crate::sql::BATCH;
+use crate::sql::{BATCH, padded};
 use crate::store::Store;
 
 const OP: Operation = Operation::Index;
@@ -19,29 +19,23 @@ impl Store {
     /// Returns the keys of the owner's live sessions at one moment, the oldest first.
     async fn owned(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let answer: Answer<Vec<MySqlRow>> =
-            self.client.call(OP, Again::Reads, &self.sql.owned_by_age, &[owner.into()]).await?;
+            self.client.call(OP, Repeat::Harmless, &self.sql.owned_by_age, &[owner.into()]).await?;
         answer.rows.iter().map(|row| record::key(OP, row)).collect()
     }
 
     /// Destroys those of these sessions that are still the owner's. Returns how
     /// many there were.
-    async fn disown(&self, owner: &Owner, keys: &[SessionKey]) -> Result<u64> {
+    async fn destroy_owned(&self, owner: &Owner, keys: &[SessionKey]) -> Result<u64> {
         let mut ended = 0;
         for batch in keys.chunks(BATCH) {
             let mut params = vec![Param::from(owner)];
             params.extend(padded(batch));
             let answer: Answer<()> =
-                self.client.call(OP, Again::Never, &self.sql.disown, &params).await?;
+                self.client.call(OP, Repeat::Never, &self.sql.destroy_owned, &params).await?;
             ended += answer.affected;
         }
         Ok(ended)
     }
-}
-
-/// Returns exactly [`BATCH`] keys: these, and the last one over and over.
-pub(crate) fn padded(keys: &[SessionKey]) -> impl Iterator<Item = Param<'_>> {
-    let last = keys.last().into_iter().cycle();
-    keys.iter().chain(last).take(BATCH).map(Param::from)
 }
 
 #[async_trait]
@@ -61,7 +55,7 @@ impl SessionIndex for MysqlHandler {
             if keys.is_empty() {
                 return Ok(revoked);
             }
-            revoked += self.store.disown(owner, &keys).await?;
+            revoked += self.store.destroy_owned(owner, &keys).await?;
         }
     }
 
@@ -70,6 +64,6 @@ impl SessionIndex for MysqlHandler {
         let surplus = keys.len().saturating_sub(max);
         keys.retain(|key| key != keep);
         keys.truncate(surplus);
-        self.store.disown(owner, &keys).await
+        self.store.destroy_owned(owner, &keys).await
     }
 }

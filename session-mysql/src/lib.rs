@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod call;
 mod client;
+mod codes;
 mod config;
 mod connection;
+mod destroy;
 mod error;
 mod factory;
 mod handler;

@@ -5,7 +5,7 @@ use session_core::{Cursor, Operation, Page, PageRequest, Result, SessionLister};
 use sqlx::SqlStr;
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::call::Repeat;
 use crate::connection::Answer;
 use crate::error::NAME;
 use crate::handler::MysqlHandler;
@@ -30,7 +30,7 @@ impl Store {
         params.push(Param::Uint(limit as u64));
         let sql = if place.is_some() { after } else { first };
         let answer: Answer<Vec<MySqlRow>> =
-            self.client.call(op, Again::Reads, sql, &params).await?;
+            self.client.call(op, Repeat::Harmless, sql, &params).await?;
         let next = answer.rows.last().filter(|_| answer.rows.len() == limit);
         let next =
             next.map(|row| record::key(op, row)).transpose()?.map(|last| Cursor::after(&last));
@@ -52,7 +52,7 @@ impl SessionLister for MysqlHandler {
     async fn count(&self) -> Result<u64> {
         let op = Operation::List;
         let answer: Answer<Option<MySqlRow>> =
-            self.store.client.call(op, Again::Reads, &self.store.sql.count, &[]).await?;
+            self.store.client.call(op, Repeat::Harmless, &self.store.sql.count, &[]).await?;
         let count: i64 = match answer.rows {
             Some(row) => record::column(op, &row, 0)?,
             None => 0,

@@ -15,7 +15,7 @@ use sqlx::{Connection as _, MySqlConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::connection::{self, Connection};
-use crate::error::Fault;
+use crate::error::Failure;
 use crate::url;
 
 /// A connection that nobody needed for so long is closed when another is given back.
@@ -48,14 +48,14 @@ impl Pool {
     }
 
     /// Takes the connection that was used last, or opens one.
-    pub(crate) async fn take(&self) -> Result<Lease<'_>, Fault> {
-        let permit = self.permits.acquire().await.map_err(|_| Fault::closed())?;
+    pub(crate) async fn take(&self) -> Result<Lease<'_>, Failure> {
+        let permit = self.permits.acquire().await.map_err(|_| Failure::closed())?;
         if let Some(connection) = self.fresh_enough() {
             return Ok(Lease { pool: self, connection, is_new: false, _permit: permit });
         }
         // In a box, as this is rare: each call's future would be as large as connecting needs.
         let opening = Box::pin(Connection::open(&self.options, &self.init));
-        let connection = opening.await.map_err(Fault::connecting)?;
+        let connection = opening.await.map_err(Failure::connecting)?;
         Ok(Lease { pool: self, connection, is_new: true, _permit: permit })
     }
 

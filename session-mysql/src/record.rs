@@ -8,7 +8,7 @@ use session_core::{
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, Row, Type};
 
-use crate::error::Fault;
+use crate::error::Failure;
 use crate::param::Param;
 
 /// Payloads from here on are kept where the driver has read them; smaller ones
@@ -16,13 +16,13 @@ use crate::param::Param;
 const LARGE: usize = 4096;
 /// The longest span of time, in milliseconds: 146 million years. Any moment
 /// plus that still fits into a `BIGINT`.
-const LONGEST: i64 = 1 << 62;
+const MAX_LIFETIME: i64 = 1 << 62;
 
 /// Returns a span in whole milliseconds; parts count as a whole one, so that
 /// nothing ends early.
 pub(crate) fn millis(span: Duration) -> i64 {
     let millis = span.as_nanos().div_ceil(1_000_000);
-    i64::try_from(millis).map_or(LONGEST, |millis| millis.min(LONGEST))
+    i64::try_from(millis).map_or(MAX_LIFETIME, |millis| millis.min(MAX_LIFETIME))
 }
 
 /// Returns what a write binds for a record.
@@ -92,7 +92,7 @@ where
 }
 
 fn misread(op: Operation) -> session_core::Error {
-    Fault::misread().into_error(op, false)
+    Failure::misread().into_error(op, false)
 }
 
 fn span(millis: i64) -> Duration {
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(millis(Duration::ZERO), 0);
         assert_eq!(millis(Duration::from_nanos(1)), 1);
         assert_eq!(millis(Duration::from_millis(1500)), 1500);
-        assert_eq!(millis(Duration::MAX), LONGEST);
+        assert_eq!(millis(Duration::MAX), MAX_LIFETIME);
         assert_eq!(span(-1), Duration::ZERO);
     }
 }

@@ -1,4 +1,4 @@
-//! The tables: the statements that make them, and the check that they are right.
+//! Opening: the tables are made where they are missing, and checked.
 //!
 //! A wrong column does harm in silence. With a collation that ignores case or
 //! trailing blanks two keys are one; a column that is too short cuts off. So
@@ -9,7 +9,7 @@ use sqlx::Row;
 use sqlx::mysql::MySqlRow;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-use crate::client::Again;
+use crate::call::Repeat;
 use crate::config::Schema;
 use crate::connection::Answer;
 use crate::error;
@@ -18,38 +18,6 @@ use crate::store::Store;
 use crate::table::{Table, Tables};
 
 const OP: Operation = Operation::Open;
-
-/// Returns the statements that make both tables.
-pub(crate) fn ddl(tables: &Tables) -> [String; 2] {
-    let sessions = format!(
-        "CREATE TABLE IF NOT EXISTS {} (
-  id VARBINARY(32) NOT NULL,
-  version BIGINT UNSIGNED NOT NULL,
-  created BIGINT NOT NULL,
-  touched BIGINT NOT NULL,
-  expires BIGINT NOT NULL,
-  absolute BIGINT NOT NULL,
-  owner VARBINARY(255) NULL,
-  pointer TINYINT UNSIGNED NOT NULL,
-  data MEDIUMBLOB NOT NULL,
-  PRIMARY KEY (id),
-  KEY expires (expires, pointer),
-  KEY owner (owner)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-        tables.sessions.quoted()
-    );
-    let locks = format!(
-        "CREATE TABLE IF NOT EXISTS {} (
-  id VARBINARY(32) NOT NULL,
-  token BIGINT UNSIGNED NOT NULL,
-  expires BIGINT NOT NULL,
-  PRIMARY KEY (id),
-  KEY expires (expires)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
-        tables.locks.quoted()
-    );
-    [sessions, locks]
-}
 
 /// What a column must be.
 struct Column {
@@ -128,9 +96,9 @@ struct Found {
 
 impl Store {
     /// Connects, makes the tables where that is wanted, and checks them.
-    pub(crate) async fn prepare(&self) -> Result<()> {
+    pub(crate) async fn open(&self) -> Result<()> {
         self.check_connection().await?;
-        let [sessions, locks] = ddl(&self.tables);
+        let [sessions, locks] = self.tables.ddl();
         let Tables { sessions: first, locks: second } = &self.tables;
         self.make(first, sessions).await?;
         self.make(second, locks).await?;
@@ -162,7 +130,7 @@ impl Store {
             return Err(missing("; MysqlConfig::ddl() has the statement that makes it"));
         }
         let sql = AssertSqlSafe(ddl).into_sql_str();
-        let made = self.client.call::<()>(OP, Again::Never, &sql, &[]).await;
+        let made = self.client.call::<()>(OP, Repeat::Never, &sql, &[]).await;
         match made {
             Err(err) if err.kind() == ErrorKind::PermissionDenied => Err(missing(
                 " and this user may not make it; let somebody run the statement of \
@@ -280,7 +248,7 @@ impl Store {
     async fn ask(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<MySqlRow>> {
         let sql = AssertSqlSafe(sql).into_sql_str();
         let answer: Answer<Vec<MySqlRow>> =
-            self.client.call(OP, Again::Reads, &sql, params).await?;
+            self.client.call(OP, Repeat::Harmless, &sql, params).await?;
         Ok(answer.rows)
     }
 }
@@ -299,17 +267,4 @@ fn misread(_: sqlx::Error) -> Error {
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     error::new(ErrorKind::InvalidConfig, OP, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_readme_shows_the_tables_as_they_are_made() {
-        let readme = include_str!("../README.md");
-        for statement in ddl(&Tables::parse("sessions").unwrap()) {
-            assert!(readme.contains(&statement), "{statement}");
-        }
-    }
 }

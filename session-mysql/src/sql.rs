@@ -1,7 +1,9 @@
 //! All statements, written once for a pair of tables.
 
+use session_core::SessionKey;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use crate::param::Param;
 use crate::table::Tables;
 
 /// The server's clock when the statement began: milliseconds since 1970, in
@@ -19,9 +21,15 @@ const MICROS: &str = "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00',
 const NEVER: i64 = i64::MAX;
 /// How long a grant is kept when its lease is over, in milliseconds: longer than
 /// any statement that may yet number another.
-const KEPT: u32 = 60_000;
+const GRANT_KEPT: u32 = 60_000;
 /// Rows that one statement deletes by their keys.
 pub(crate) const BATCH: usize = 128;
+
+/// Returns exactly [`BATCH`] keys: these, and the last one over and over.
+pub(crate) fn padded(keys: &[SessionKey]) -> impl Iterator<Item = Param<'_>> {
+    let last = keys.last().into_iter().cycle();
+    keys.iter().chain(last).take(BATCH).map(Param::from)
+}
 
 /// All statements of a store.
 ///
@@ -76,7 +84,7 @@ pub(crate) struct Statements {
     /// `?`: owner
     pub(crate) owned_by_age: SqlStr,
     /// `?`: owner, [`BATCH`] keys
-    pub(crate) disown: SqlStr,
+    pub(crate) destroy_owned: SqlStr,
 }
 
 /// A statement that writes a record, without a fence and with one.
@@ -168,9 +176,9 @@ impl Statements {
             )),
             sweep: delete(&s, &format!("q.expires <= {NOW}")),
             expired_locks: sql(format!(
-                "SELECT id FROM {l} WHERE expires <= {NOW} - {KEPT} ORDER BY expires LIMIT ?"
+                "SELECT id FROM {l} WHERE expires <= {NOW} - {GRANT_KEPT} ORDER BY expires LIMIT ?"
             )),
-            sweep_locks: delete(&l, &format!("q.expires <= {NOW} - {KEPT}")),
+            sweep_locks: delete(&l, &format!("q.expires <= {NOW} - {GRANT_KEPT}")),
             lock: sql(format!(
                 "INSERT INTO {l} (id, token, expires) \
                  VALUES (?, LAST_INSERT_ID({MICROS}), {NOW} + ?) \
@@ -192,7 +200,10 @@ impl Statements {
             owned_by_age: sql(format!(
                 "SELECT id FROM {s} WHERE owner = ? AND {live} ORDER BY created, id"
             )),
-            disown: delete(&s, &format!("q.owner = ? AND q.pointer = 0 AND q.expires > {BY_THEN}")),
+            destroy_owned: delete(
+                &s,
+                &format!("q.owner = ? AND q.pointer = 0 AND q.expires > {BY_THEN}"),
+            ),
         }
     }
 }

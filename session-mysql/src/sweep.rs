@@ -6,12 +6,11 @@ use session_core::{GcReport, GcRequest, Operation, Result, SessionKey};
 use sqlx::SqlStr;
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::call::Repeat;
 use crate::connection::Answer;
-use crate::index::padded;
 use crate::param::Param;
 use crate::record;
-use crate::sql::BATCH;
+use crate::sql::{BATCH, padded};
 use crate::store::Store;
 
 const OP: Operation = Operation::Gc;
@@ -44,14 +43,15 @@ impl Store {
     /// many there were of both.
     async fn batch(&self, limit: usize, find: &SqlStr, delete: &SqlStr) -> Result<(usize, u64)> {
         let limit = [Param::Uint(limit as u64)];
-        let found: Answer<Vec<MySqlRow>> = self.client.call(OP, Again::Reads, find, &limit).await?;
+        let found: Answer<Vec<MySqlRow>> =
+            self.client.call(OP, Repeat::Harmless, find, &limit).await?;
         let keys: Vec<SessionKey> =
             found.rows.iter().map(|row| record::key(OP, row)).collect::<Result<_>>()?;
         if keys.is_empty() {
             return Ok((0, 0));
         }
         let params: Vec<Param<'_>> = padded(&keys).collect();
-        let deleted: Answer<()> = self.client.call(OP, Again::Never, delete, &params).await?;
+        let deleted: Answer<()> = self.client.call(OP, Repeat::Never, delete, &params).await?;
         Ok((keys.len(), deleted.affected))
     }
 }

@@ -1,4 +1,5 @@
-//! Names of tables: checked once, then safe in every statement.
+//! The tables: their names, checked once and then safe in every statement, and
+//! the statements that make them.
 
 use session_core::Result;
 
@@ -41,6 +42,38 @@ impl Tables {
         let table = |name| Table { database: database.map(str::to_owned), name };
         Ok(Self { sessions: table(name.to_owned()), locks: table(format!("{name}{LOCKS}")) })
     }
+
+    /// Returns the statements that make both tables.
+    pub(crate) fn ddl(&self) -> [String; 2] {
+        let sessions = format!(
+            "CREATE TABLE IF NOT EXISTS {} (
+  id VARBINARY(32) NOT NULL,
+  version BIGINT UNSIGNED NOT NULL,
+  created BIGINT NOT NULL,
+  touched BIGINT NOT NULL,
+  expires BIGINT NOT NULL,
+  absolute BIGINT NOT NULL,
+  owner VARBINARY(255) NULL,
+  pointer TINYINT UNSIGNED NOT NULL,
+  data MEDIUMBLOB NOT NULL,
+  PRIMARY KEY (id),
+  KEY expires (expires, pointer),
+  KEY owner (owner)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+            self.sessions.quoted()
+        );
+        let locks = format!(
+            "CREATE TABLE IF NOT EXISTS {} (
+  id VARBINARY(32) NOT NULL,
+  token BIGINT UNSIGNED NOT NULL,
+  expires BIGINT NOT NULL,
+  PRIMARY KEY (id),
+  KEY expires (expires)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+            self.locks.quoted()
+        );
+        [sessions, locks]
+    }
 }
 
 impl Table {
@@ -73,6 +106,14 @@ mod tests {
         assert_eq!(quoted("sessions"), ("`sessions`".into(), "`sessions_locks`".into()));
         assert_eq!(quoted("app.a$1"), ("`app`.`a$1`".into(), "`app`.`a$1_locks`".into()));
         assert!(Tables::parse(&"t".repeat(58)).is_ok());
+    }
+
+    #[test]
+    fn the_readme_shows_the_tables_as_they_are_made() {
+        let readme = include_str!("../README.md");
+        for statement in Tables::parse("sessions").unwrap().ddl() {
+            assert!(readme.contains(&statement), "{statement}");
+        }
     }
 
     #[test]

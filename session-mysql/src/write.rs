@@ -1,18 +1,17 @@
-//! Writing, touching and destroying: single statements, and what their count of
-//! rows means.
+//! Writing and touching: single statements, and what their count of rows means.
 
 use std::time::Duration;
 
 use session_core::{
-    ErrorKind, FencingToken, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
+    Error, FencingToken, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 use sqlx::mysql::MySqlRow;
 
-use crate::client::Again;
+use crate::call::Repeat;
 use crate::connection::Answer;
-use crate::error;
+use crate::error::{self, NAME};
 use crate::param::Param;
-use crate::record::{self, column, millis};
+use crate::record::{self, millis};
 use crate::sql::Fenced;
 use crate::store::{Store, draw_version};
 
@@ -24,13 +23,7 @@ impl Store {
         payload: &[u8],
         options: &WriteOptions,
     ) -> Result<Version> {
-        let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
-        if payload.len() > self.config.max_record_bytes {
-            let message = "the session is larger than max_record_bytes; store less, or raise it";
-            return Err(error::new(ErrorKind::TooLarge, op, message));
-        }
-        let new = draw_version(op)?;
+        let new = draw_version()?;
         let record = record::params(new, payload, options);
         match &options.mode {
             WriteMode::Create => self.create(key, &record, options.fence).await?,
@@ -55,16 +48,16 @@ impl Store {
         for _ in 0..2 {
             match self.insert(key, &insert, fence).await? {
                 Inserted::Yes => return Ok(()),
-                Inserted::Refused => return Err(error::lock_lost(op)),
+                Inserted::Refused => return Err(Error::lock_lost(op).with_backend(NAME)),
                 Inserted::Taken => {}
             }
             let over = [version, age, idle, absolute, owner, pointer, data, key.into()];
             let sql = &self.sql.over_expired;
-            if self.change(op, Again::Never, sql, &over, key, fence).await?.affected > 0 {
+            if self.change(op, Repeat::Never, sql, &over, key, fence).await?.affected > 0 {
                 return Ok(());
             }
         }
-        Err(error::taken())
+        Err(Error::already_exists().with_backend(NAME))
     }
 
     async fn insert(
@@ -75,17 +68,17 @@ impl Store {
     ) -> Result<Inserted> {
         let op = Operation::Create;
         let result = match fence {
-            None => self.client.try_call::<()>(Again::Never, &self.sql.insert.free, params).await,
+            None => self.client.try_call::<()>(Repeat::Never, &self.sql.insert.free, params).await,
             Some(fence) => {
                 let params = with_fence(params, key, fence);
-                self.client.try_call(Again::Never, &self.sql.insert.fenced, &params).await
+                self.client.try_call(Repeat::Never, &self.sql.insert.fenced, &params).await
             }
         };
         match result {
             Ok(answer) if answer.affected == 0 => Ok(Inserted::Refused),
             Ok(_) => Ok(Inserted::Yes),
-            Err((fault, _)) if fault.is_duplicate() => Ok(Inserted::Taken),
-            Err((fault, in_doubt)) => Err(fault.into_error(op, in_doubt)),
+            Err((failure, _)) if failure.is_duplicate() => Ok(Inserted::Taken),
+            Err((failure, in_doubt)) => Err(failure.into_error(op, in_doubt)),
         }
     }
 
@@ -98,12 +91,13 @@ impl Store {
         let op = Operation::Write;
         let [version, age, idle, absolute, owner, pointer, data] = *record;
         let params = [version, age, idle, absolute, owner, pointer, data, key.into()];
-        if self.change(op, Again::Never, &self.sql.replace, &params, key, fence).await?.affected > 0
+        if self.change(op, Repeat::Never, &self.sql.replace, &params, key, fence).await?.affected
+            > 0
         {
             return Ok(());
         }
         self.check_fence(op, key, fence).await?;
-        Err(error::gone(op))
+        Err(Error::gone(op).with_backend(NAME))
     }
 
     async fn replace_at(
@@ -119,7 +113,7 @@ impl Store {
             let [version, age, idle, absolute, owner, pointer, data] = *record;
             let wanted = Param::Uint(wanted);
             let params = [version, age, idle, absolute, owner, pointer, data, key.into(), wanted];
-            self.change(op, Again::AtVersion, &self.sql.replace_at, &params, key, fence).await?
+            self.change(op, Repeat::AtVersion, &self.sql.replace_at, &params, key, fence).await?
         } else {
             // Not a version of ours, so certainly not this one.
             Answer::default()
@@ -136,24 +130,25 @@ impl Store {
             return Err(error::in_doubt(op));
         }
         self.check_fence(op, key, fence).await?;
-        Err(if found.is_some() { error::conflict(op) } else { error::gone(op) })
+        let refused = if found.is_some() { Error::conflict(op) } else { Error::gone(op) };
+        Err(refused.with_backend(NAME))
     }
 
     /// Executes a statement that writes a record, under a fence if there is one.
     async fn change(
         &self,
         op: Operation,
-        again: Again,
+        repeat: Repeat,
         sql: &Fenced,
         params: &[Param<'_>],
         key: &SessionKey,
         fence: Option<FencingToken>,
     ) -> Result<Answer<()>> {
         match fence {
-            None => self.client.call(op, again, &sql.free, params).await,
+            None => self.client.call(op, repeat, &sql.free, params).await,
             Some(fence) => {
                 let params = with_fence(params, key, fence);
-                self.client.call(op, again, &sql.fenced, &params).await
+                self.client.call(op, repeat, &sql.fenced, &params).await
             }
         }
     }
@@ -168,26 +163,8 @@ impl Store {
         let Some(fence) = fence else { return Ok(()) };
         let params = [key.into(), Param::Uint(fence.0)];
         let granted: Answer<Option<MySqlRow>> =
-            self.client.call(op, Again::Reads, &self.sql.granted, &params).await?;
-        granted.rows.map(drop).ok_or_else(|| error::lock_lost(op))
-    }
-
-    /// Returns the version of a live record.
-    async fn version(&self, op: Operation, key: &SessionKey) -> Result<Option<u64>> {
-        let answer: Answer<Option<MySqlRow>> =
-            self.client.call(op, Again::Reads, &self.sql.version, &[key.into()]).await?;
-        answer.rows.map(|row| column(op, &row, 0)).transpose()
-    }
-
-    /// Returns the same after a statement that changed nothing. If that one is in
-    /// doubt, so is what cannot be looked at.
-    async fn version_after(
-        &self,
-        op: Operation,
-        key: &SessionKey,
-        in_doubt: bool,
-    ) -> Result<Option<u64>> {
-        self.version(op, key).await.map_err(|err| err.with_indeterminate(in_doubt))
+            self.client.call(op, Repeat::Harmless, &self.sql.granted, &params).await?;
+        granted.rows.map(drop).ok_or_else(|| Error::lock_lost(op).with_backend(NAME))
     }
 
     /// Extends a lifetime. The count of rows is that of those found, so a touch
@@ -195,36 +172,8 @@ impl Store {
     pub(crate) async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
         let params = [Param::Int(millis(idle)), key.into()];
         let answer: Answer<()> =
-            self.client.call(Operation::Touch, Again::Never, &self.sql.touch, &params).await?;
+            self.client.call(Operation::Touch, Repeat::Never, &self.sql.touch, &params).await?;
         Ok(answer.affected > 0)
-    }
-
-    /// Removes a session.
-    pub(crate) async fn destroy(
-        &self,
-        key: &SessionKey,
-        only_at: Option<&Version>,
-    ) -> Result<bool> {
-        let op = Operation::Destroy;
-        let Some(wanted) = only_at else {
-            let answer: Answer<()> =
-                self.client.call(op, Again::Never, &self.sql.destroy, &[key.into()]).await?;
-            return Ok(answer.affected > 0);
-        };
-        let answer = if let Some(wanted) = wanted.as_counter() {
-            let params = [key.into(), Param::Uint(wanted)];
-            self.client.call(op, Again::AtVersion, &self.sql.destroy_at, &params).await?
-        } else {
-            Answer::<()>::default()
-        };
-        if answer.affected > 0 {
-            return Ok(true);
-        }
-        match self.version_after(op, key, answer.in_doubt).await? {
-            Some(_) => Err(error::conflict(op)),
-            None if answer.in_doubt => Err(error::in_doubt(op)),
-            None => Ok(false),
-        }
     }
 }
 
