@@ -1,4 +1,4 @@
-//! Section 4: what the client sends.
+//! What the client sends.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Section 8: requests of one session side by side.
+//! Requests of one session side by side.
 
 use serde_json::{Value, json};
 use session_tests::{Browser, Reply};

@@ -1,4 +1,4 @@
-//! Section 3: cookie attributes.
+//! Cookie attributes.
 
 use std::time::Duration;
 

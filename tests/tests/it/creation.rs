@@ -1,4 +1,4 @@
-//! Section 1: creation, laziness, isolation.
+//! Creation, laziness, isolation.
 
 use axum::Router;
 use axum::routing::post;

@@ -1,4 +1,4 @@
-//! Section 6: expiry and garbage collection.
+//! Expiry and garbage collection.
 
 use std::time::Duration;
 

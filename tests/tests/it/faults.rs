@@ -1,4 +1,4 @@
-//! Section 9: faults of the store.
+//! Faults of the store.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Section 8: sessions that one request at a time may use.
+//! Sessions that one request at a time may use.
 
 use std::time::Duration;
 

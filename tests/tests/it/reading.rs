@@ -1,4 +1,4 @@
-//! Section 2: reading, writing, dirtiness.
+//! Reading, writing, dirtiness.
 
 use axum::Router;
 use axum::routing::post;

@@ -1,4 +1,4 @@
-//! Section 7: what happens to the session while the response leaves.
+//! What happens to the session while the response leaves.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Section 5: new ids, and the end of a session.
+//! New ids, and the end of a session.
 
 use serde_json::{Value, json};
 
