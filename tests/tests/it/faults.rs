@@ -30,7 +30,7 @@ cases! {
     async fn a_write_that_fails_is_no_success(target) {
         let site = target.start("").visited().await;
         site.fault("errset").await;
-        for a in [&site.a, &site.browser()] {
+        for a in [&site.a, &site.visitor()] {
             let reply = a.post("/put?k=foo&v=new").await;
             assert_eq!((reply.error(), reply.cookie()), ((503, "unavailable".into()), None));
         }

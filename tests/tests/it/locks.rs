@@ -115,10 +115,10 @@ cases_in_two_processes! {
     async fn the_lock_of_a_killed_process_falls_free(target) {
         let args = "--lock-wait 0.05 --lock-lease 60 --idle 600";
         let mut site = target.start_with_clock(args);
-        let a = site.browser().on(1);
+        let a = site.visitor().on(1);
         a.post("/put?k=foo&v=bar").await.ok();
         // Never gets an answer.
-        let doomed = site.browser_with(&a.sid().unwrap()).on(0);
+        let doomed = site.visitor_with(&a.sid().unwrap()).on(0);
         let request = doomed.request(http::Method::POST, "/hold?b=r&ops=put:x:1");
         let lost = tokio::spawn(session_tests::Client::send_alone(doomed.next_server(), request));
         site.held("r", 1).await;
