@@ -12,7 +12,7 @@ use serde_json::Value;
 use session_core::{OsRandom, SessionId};
 use session_http::{KeyRing, Session, Transport};
 
-use crate::here::serve;
+use crate::in_process::serve;
 use crate::target::often;
 
 cases! {

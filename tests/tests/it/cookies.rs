@@ -9,7 +9,7 @@ use http::header::{DATE, SET_COOKIE, VARY};
 use session_http::{LazySession, Session};
 use session_tests::Reply;
 
-use crate::here::{cookie, serve};
+use crate::in_process::{cookie, serve};
 use crate::site::refused;
 
 cases! {

@@ -5,7 +5,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use session_http::Session;
 
-use crate::here::serve;
+use crate::in_process::serve;
 
 cases! {
     /// H002

@@ -13,7 +13,7 @@ use session_core::{
 };
 use session_http::{Session, SessionLayer};
 
-use crate::here::{Here, Times, cookie, serve};
+use crate::in_process::{Here, Times, cookie, serve};
 
 cases! {
     /// H220

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use session_core::Exclusive;
 use session_http::{Session, SessionLayer};
 
-use crate::here::{cookie, serve};
+use crate::in_process::{cookie, serve};
 
 /// A lock that nobody frees falls free after 600 s, and nobody waits for it.
 const IMPATIENT: &str = "--lock-wait 0.05 --lock-lease 600 --idle 6000 --absolute 60000";

@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use session_http::Session;
 
-use crate::here::serve;
+use crate::in_process::serve;
 
 cases! {
     /// H022

@@ -19,7 +19,7 @@ use session_tests::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::here::serve;
+use crate::in_process::serve;
 use crate::target::often;
 
 cases! {

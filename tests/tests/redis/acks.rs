@@ -7,7 +7,7 @@ use session_redis::{RedisConfig, RedisHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::{Redis, RedisBuilder};
 
-use crate::here::*;
+use crate::support::*;
 
 /// A primary with a replica.
 struct Pair {

@@ -10,7 +10,7 @@ use session_tests::proxy::Proxy;
 use session_tests::servers::Redis;
 use tokio::sync::Barrier;
 
-use crate::here::*;
+use crate::support::*;
 
 /// Each operation in its turn is the first after a restart, on a connection that
 /// was idle meanwhile: none is lost, none is open.
@@ -101,7 +101,7 @@ async fn a_stopped_server_is_answered_for_within_the_deadline() {
         let mut handler = handler(&url);
         let key = create(&handler, "session").await;
         if fresh {
-            handler = crate::here::handler(&url);
+            handler = crate::support::handler(&url);
         }
         redis.stop();
         let begin = Instant::now();

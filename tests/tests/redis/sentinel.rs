@@ -6,7 +6,7 @@ use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Redis, RedisSentinel};
 
-use crate::here::*;
+use crate::support::*;
 
 fn with_acks(url: &str) -> RedisHandler {
     RedisHandler::new(acks(url)).unwrap()
