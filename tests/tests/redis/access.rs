@@ -222,7 +222,7 @@ async fn an_applications_own_client_is_used() {
     handler.open().await.unwrap();
     let key = create(&handler, "session").await;
     assert_eq!(payload(&crate::support::handler(&url), &key).await.as_deref(), Some("session"));
-    redis.kill();
+    redis.process().kill();
     redis.restart().await.unwrap();
     assert_eq!(payload(&handler, &key).await, None, "nothing was kept on disk");
     write(&handler, &key, "again", &creating()).await.unwrap();

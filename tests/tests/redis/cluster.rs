@@ -85,7 +85,7 @@ async fn a_killed_primary_is_left_for_its_replica() {
     }
     let slot = cluster.slot(&name(&keys[0])).await.unwrap();
     let dying = cluster.primary_of(slot).await.unwrap();
-    cluster.nodes()[dying].kill();
+    cluster.nodes()[dying].process().kill();
     // Sessions on other nodes are served as if nothing had been.
     for key in &keys[1..] {
         let slot = cluster_slot(&cluster, dying, key).await;

@@ -202,9 +202,7 @@ impl Store {
             ("kill-server", Running::Redis(server)) => server.restart().await?,
             ("kill-server", Running::Sql(server)) => server.restart().await?,
             ("kill-server", Running::Mongo(server)) => server.restart().await?,
-            ("stop-server", Running::Redis(server)) => server.resume(),
-            ("stop-server", Running::Sql(server)) => server.resume(),
-            ("stop-server", Running::Mongo(server)) => server.resume(),
+            ("stop-server", server) => server.process().ok_or("there are several")?.resume(),
             ("full", Running::Redis(server)) => configure(server, "maxmemory", "0").await?,
             ("read-only", Running::Redis(server)) => {
                 configure(server, "min-replicas-to-write", "0").await?;
@@ -248,13 +246,10 @@ async fn with_user(server: Sql) -> Result<Sql> {
 
 /// Breaks a server of one node.
 async fn fault_server(running: &Running, name: &str) -> Result<()> {
+    let unknown = || format!("this server knows no {name}");
     match (name, running) {
-        ("kill-server", Running::Redis(server)) => server.kill(),
-        ("kill-server", Running::Sql(server)) => server.kill(),
-        ("kill-server", Running::Mongo(server)) => server.kill(),
-        ("stop-server", Running::Redis(server)) => server.stop(),
-        ("stop-server", Running::Sql(server)) => server.stop(),
-        ("stop-server", Running::Mongo(server)) => server.stop(),
+        ("kill-server", _) => running.process().ok_or_else(unknown)?.kill(),
+        ("stop-server", _) => running.process().ok_or_else(unknown)?.stop(),
         ("full", Running::Redis(server)) => configure(server, "maxmemory", "1").await?,
         // Without a replica none of them may be written.
         ("read-only", Running::Redis(server)) => {
@@ -264,7 +259,7 @@ async fn fault_server(running: &Running, name: &str) -> Result<()> {
         ("flush-scripts", Running::Redis(server)) => {
             let _: () = server.query(&["SCRIPT", "FLUSH"]).await?;
         }
-        _ => return Err(format!("this server knows no {name}").into()),
+        _ => return Err(unknown().into()),
     }
     Ok(())
 }
@@ -314,12 +309,12 @@ async fn kill_primary(running: &Running, lone: bool, random: &mut fastrand::Rng)
             let broken = server.primary().await?;
             let members = server.members();
             let others = || members.iter().enumerate().filter(|(at, _)| lone && *at != broken);
-            others().for_each(|(_, member)| member.stop());
+            others().for_each(|(_, member)| member.process().stop());
             if lone {
                 tokio::time::sleep(ALONE).await;
             }
-            members[broken].kill();
-            others().for_each(|(_, member)| member.resume());
+            members[broken].process().kill();
+            others().for_each(|(_, member)| member.process().resume());
             server.primary_after(broken).await?;
             Ok(broken)
         }
@@ -335,12 +330,12 @@ async fn configure(server: &Redis, name: &str, value: &str) -> Result<()> {
 /// Kills a primary, if it has replicas after some time without them.
 async fn die(primary: &Redis, replicas: &[&Redis]) -> Result<()> {
     if !replicas.is_empty() {
-        replicas.iter().for_each(|replica| replica.stop());
+        replicas.iter().for_each(|replica| replica.process().stop());
         // What the system had in its buffers would reach them yet.
         let _: i64 = primary.query(&["CLIENT", "KILL", "TYPE", "replica"]).await?;
         tokio::time::sleep(ALONE).await;
     }
-    primary.kill();
-    replicas.iter().for_each(|replica| replica.resume());
+    primary.process().kill();
+    replicas.iter().for_each(|replica| replica.process().resume());
     Ok(())
 }
