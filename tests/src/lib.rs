@@ -2,11 +2,11 @@
 //! like a browser's, the probe application as a child process, real servers,
 //! and a proxy that breaks connections to them.
 
-mod browser;
 mod client;
 pub mod files;
 pub mod history;
 mod jar;
+mod jar_client;
 pub mod mutants;
 mod page;
 mod process;
@@ -17,9 +17,9 @@ pub mod simulation;
 mod webdriver;
 pub mod workload;
 
-pub use browser::Browser;
 pub use client::{Client, NoReply};
 pub use jar::{Jar, Place, Taken};
+pub use jar_client::JarClient;
 pub use page::Page;
 pub use process::Probe;
 pub use reply::Reply;

@@ -9,7 +9,7 @@ use session_core::{SessionHandler, SessionManager};
 use session_http::{CookieConfig, Secure, Session, SessionLayer};
 use tower_service::Service;
 
-/// A web site over a store, and a browser with one cookie. Nothing listens
+/// A web site over a store, and a visitor with one cookie. Nothing listens
 /// anywhere, so that what the store is sent is all that a request costs.
 ///
 /// `/untouched` leaves the session alone, `/read` tells a counter in it, and
@@ -38,7 +38,7 @@ impl Page {
         Self { app, cookie: None }
     }
 
-    /// Returns another browser, without a cookie.
+    /// Returns another visitor, without a cookie.
     #[must_use]
     pub fn stranger(&self) -> Self {
         Self { app: self.app.clone(), cookie: None }

@@ -1,6 +1,8 @@
 //! Starting the servers that tests share.
 
-use super::{Mongo, MongoReplicaSet, Redis, RedisCluster, RedisSentinel, Result, Shared, Sql};
+use super::{
+    Mongo, MongoReplicaSet, Process, Redis, RedisCluster, RedisSentinel, Result, Shared, Sql,
+};
 
 /// A server that was started to be shared. It ends when this is dropped.
 #[derive(Debug)]
@@ -52,6 +54,17 @@ impl Running {
             Self::Sql(server) => server.url(),
             Self::Mongo(server) => server.url(),
             Self::MongoReplicaSet(server) => server.url(),
+        }
+    }
+
+    /// Returns the process, if there is one alone.
+    #[must_use]
+    pub const fn process(&self) -> Option<&Process> {
+        match self {
+            Self::Redis(server) => Some(server.process()),
+            Self::Sql(server) => Some(server.process()),
+            Self::Mongo(server) => Some(server.process()),
+            Self::RedisCluster(_) | Self::RedisSentinel(_) | Self::MongoReplicaSet(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! One run of the simulation.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -85,10 +86,39 @@ pub fn simulate(seed: u64) -> Outcome {
 #[must_use]
 pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome {
     let scheduler = Scheduler::new(seed);
-    let Parts { store, client, subject, event } = parts(&scheduler);
+    let parts = parts(&scheduler);
     // Fair weather shows other mistakes than a storm, which ends histories early.
     let weather = if seed.is_multiple_of(4) { Weather::FAIR } else { Weather::STORM };
-    let network = Network::new(store, &scheduler, weather);
+    let network = Network::new(Arc::clone(&parts.store), &scheduler, weather);
+    let subjects = subjects(seed, &scheduler, &network, &parts);
+    let moments = scheduler.clone();
+    let recorder = Recorder::with_clock(move || moments.moment());
+    let all: Arc<Mutex<Vec<Known>>> = Arc::default();
+    let drive = drive(seed, &subjects, &recorder, &all);
+    add_workers(&scheduler, &drive);
+    add_event(&scheduler, parts.event);
+    add_collector(&scheduler, Arc::clone(&subjects[0]));
+    let mut stuck = scheduler.run();
+    network.set(Weather::FAIR);
+    let all = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (reader, writer) = (Arc::clone(&subjects[1]), recorder.clone());
+    scheduler.add(async move {
+        for known in &all {
+            final_reading(&*reader, &writer, WORKERS, known).await;
+        }
+    });
+    stuck += scheduler.run();
+    let history = History::of(recorder.take());
+    Outcome { report: judge(&history, stuck), faults: network.faults(), history }
+}
+
+/// Makes the session managers of two processes.
+fn subjects(
+    seed: u64,
+    scheduler: &Scheduler,
+    network: &Network,
+    parts: &Parts,
+) -> Vec<Arc<dyn Subject>> {
     let equip = |random: u64| {
         let scheduler = scheduler.clone();
         move |builder: ManagerBuilder| {
@@ -96,21 +126,26 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
             builder.clock(scheduler.clone()).runtime(scheduler.clone()).random(random)
         }
     };
-    let subjects: Vec<Arc<dyn Subject>> = (0..2)
-        .map(|process| {
-            let handler = client(Arc::new(network.clone()));
-            let equip = equip((seed << 2) | process);
-            subject(Direct::with(&handler, Duration::from_secs(2), equip))
-        })
-        .collect();
-    let moments = scheduler.clone();
-    let recorder = Recorder::with_clock(move || moments.moment());
-    let all: Arc<Mutex<Vec<Known>>> = Arc::default();
-    let told = Arc::clone(&all);
+    let subject = |process| {
+        let handler = (parts.client)(Arc::new(network.clone()));
+        let equip = equip((seed << 2) | process);
+        (parts.subject)(Direct::with(&handler, Duration::from_secs(2), equip))
+    };
+    (0..2).map(subject).collect()
+}
+
+/// Makes the workers, which tell `all` what they know of.
+fn drive(
+    seed: u64,
+    subjects: &[Arc<dyn Subject>],
+    recorder: &Recorder,
+    all: &Arc<Mutex<Vec<Known>>>,
+) -> Drive {
     let habits = Habits::default();
-    habits.cancels.store(30, std::sync::atomic::Ordering::Relaxed);
-    let drive = Drive {
-        subjects: subjects.clone(),
+    habits.cancels.store(30, Ordering::Relaxed);
+    let told = Arc::clone(all);
+    Drive {
+        subjects: subjects.to_vec(),
         workers: WORKERS,
         first: 0,
         seed,
@@ -122,13 +157,19 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
         tell: Arc::new(move |known: &Known| {
             told.lock().unwrap_or_else(PoisonError::into_inner).push(known.clone());
         }),
-    };
+    }
+}
+
+fn add_workers(scheduler: &Scheduler, drive: &Drive) {
     for at in 0..WORKERS {
         scheduler.add(drive.clone().turns(at, TURNS));
     }
     for at in 0..2 {
-        scheduler.add(drive.clone().locks(at, 4, sleep(&scheduler)));
+        scheduler.add(drive.clone().locks(at, 4, sleep(scheduler)));
     }
+}
+
+fn add_event(scheduler: &Scheduler, event: Arc<dyn Fn() + Send + Sync>) {
     let pauses = scheduler.clone();
     scheduler.add(async move {
         for _ in 0..100 + pauses.draw(400) {
@@ -136,7 +177,9 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
         }
         event();
     });
-    let collector = Arc::clone(&subjects[0]);
+}
+
+fn add_collector(scheduler: &Scheduler, collector: Arc<dyn Subject>) {
     let pauses = scheduler.clone();
     scheduler.add(async move {
         for _ in 0..3 {
@@ -146,23 +189,16 @@ pub fn simulate_with(seed: u64, parts: &dyn Fn(&Scheduler) -> Parts) -> Outcome 
             drop(collector.collect().await);
         }
     });
-    let stuck = scheduler.run();
-    network.set(Weather::FAIR);
-    let all = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let (reader, writer) = (Arc::clone(&subjects[1]), recorder.clone());
-    scheduler.add(async move {
-        for known in &all {
-            final_reading(&*reader, &writer, WORKERS, known).await;
-        }
-    });
-    let stuck = stuck + scheduler.run();
-    let history = History::of(recorder.take());
-    let mut report = check(&history, Tolerance { lifetimes: 1_000_000, clocks_differ: false });
+}
+
+/// Checks what happened, and that nobody was left waiting.
+fn judge(history: &History, stuck: usize) -> Report {
+    let mut report = check(history, Tolerance { lifetimes: 1_000_000, clocks_differ: false });
     if stuck > 0 {
         let what = format!("{stuck} tasks never come to their end");
         report.violations.push(Violation { checker: "stuck", lineage: 0, what });
     }
-    Outcome { report, faults: network.faults(), history }
+    report
 }
 
 /// Waits until the scheduler's clock says so.

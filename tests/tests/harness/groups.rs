@@ -9,7 +9,7 @@ async fn sentinels_choose_another_primary_on_demand_and_when_it_dies() {
     assert_eq!(redis.primary().await.unwrap(), 0);
     let second = redis.failover().await.unwrap();
     assert_ne!(second, 0);
-    redis.nodes()[second].kill();
+    redis.nodes()[second].process().kill();
     let third = redis.primary_after(second).await.unwrap();
     redis.nodes()[third].query::<()>(&["SET", "key", "value"]).await.unwrap();
     redis.nodes()[second].restart().await.unwrap();
@@ -23,7 +23,7 @@ async fn a_replica_of_the_cluster_takes_over() {
     let old = cluster.primary_of(slot).await.unwrap();
     cluster.failover(old + 3).await.unwrap();
     assert_eq!(cluster.primary_of(slot).await.unwrap(), old + 3);
-    cluster.nodes()[old + 3].kill();
+    cluster.nodes()[old + 3].process().kill();
     cluster.promoted(old).await.unwrap();
     assert_eq!(cluster.primary_of(slot).await.unwrap(), old);
     cluster.nodes()[old + 3].restart().await.unwrap();
@@ -56,7 +56,7 @@ async fn a_replica_set_elects_another_primary_on_demand_and_when_it_dies() {
     let second = set.step_down().await.unwrap();
     assert_ne!(second, first);
     collection.insert_one(doc! { "n": 2 }).await.unwrap();
-    set.members()[second].kill();
+    set.members()[second].process().kill();
     let third = set.primary_after(second).await.unwrap();
     assert_ne!(third, second);
     assert_eq!(collection.count_documents(doc! {}).await.unwrap(), 2);

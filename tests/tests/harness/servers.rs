@@ -15,7 +15,7 @@ async fn a_redis_that_was_killed_comes_back_on_its_port_with_its_data() {
         let redis = builder.durable().start().await.unwrap();
         let _: () = redis.query(&["SET", "key", "value"]).await.unwrap();
         let url = redis.url();
-        redis.kill();
+        redis.process().kill();
         TcpStream::connect(redis.address()).await.unwrap_err();
         redis.restart().await.unwrap();
         assert_eq!(redis.url(), url);
@@ -29,7 +29,7 @@ async fn a_database_that_was_killed_comes_back_on_its_port_with_its_data() {
         let sql = builder.start().await.unwrap();
         sql.run("CREATE TABLE t (n INT); INSERT INTO t VALUES (7)").await.unwrap();
         let url = sql.url();
-        sql.kill();
+        sql.process().kill();
         TcpStream::connect(sql.address()).await.unwrap_err();
         sql.restart().await.unwrap();
         assert_eq!(sql.url(), url);
@@ -46,7 +46,7 @@ async fn a_mongodb_that_was_killed_comes_back_on_its_port_with_its_data() {
     let insert = collection.insert_one(doc! { "n": 7 });
     insert.write_concern(mongodb::options::WriteConcern::majority()).await.unwrap();
     let url = mongo.url();
-    mongo.kill();
+    mongo.process().kill();
     TcpStream::connect(mongo.address()).await.unwrap_err();
     mongo.restart().await.unwrap();
     assert_eq!(mongo.url(), url);
@@ -57,13 +57,13 @@ async fn a_mongodb_that_was_killed_comes_back_on_its_port_with_its_data() {
 #[tokio::test]
 async fn a_stopped_server_takes_connections_and_answers_when_it_resumes() {
     let redis = Redis::redis().start().await.unwrap();
-    redis.stop();
+    redis.process().stop();
     TcpStream::connect(redis.address()).await.unwrap();
     let ping = ["PING"];
     let query = redis.query::<String>(&ping);
     tokio::pin!(query);
     tokio::time::timeout(Duration::from_millis(200), &mut query).await.unwrap_err();
-    redis.resume();
+    redis.process().resume();
     assert_eq!(query.await.unwrap(), "PONG");
 }
 
@@ -105,7 +105,7 @@ async fn users_may_do_what_they_were_allowed_to() {
     };
     insert(mongo.url_of("reader")).await.unwrap_err();
     insert(mongo.url()).await.unwrap();
-    mongo.kill();
+    mongo.process().kill();
     mongo.restart().await.unwrap();
     insert(mongo.url()).await.unwrap();
 

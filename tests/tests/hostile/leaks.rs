@@ -17,7 +17,7 @@ use session_core::{
     WriteMode, WriteOptions,
 };
 use session_file::{Durability, FileConfig, FileHandler};
-use session_http::{KeyRing, RequestSessionExt, SessionLayer};
+use session_http::{KeyRing, RequestSessionExt, Session, SessionLayer};
 use session_tests::servers::{Own, Shared};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -126,94 +126,132 @@ impl Observer for Everybody {
     }
 }
 
+/// A session that was begun, and all that it takes to go on with it.
+struct Life<'a> {
+    output: &'a Output,
+    chaos: Chaos,
+    layer: SessionLayer,
+    /// What the client sends.
+    cookie: String,
+    key: SessionKey,
+}
+
 /// A life of a session with everything in it that can go wrong. Returns the
 /// secrets that came up.
 async fn live(handler: Arc<dyn SessionHandler>, output: &Output) -> Vec<String> {
-    let chaos = Chaos::new(handler);
-    let mut policy = Policy::default();
-    policy.max_bytes = 4096;
-    let sessions =
-        SessionManager::builder(chaos.clone()).policy(policy).observer(Everybody).build().unwrap();
-    let keys = KeyRing::new([SIGNING]).unwrap();
-    output.debug(&(&sessions, &keys, &chaos));
-    let layer = SessionLayer::builder(sessions.clone()).signed(keys).build().unwrap();
-    output.debug(&layer);
-    let mut secrets = Vec::new();
+    let (life, secrets) = Life::begin(handler, output).await;
+    life.fail().await;
+    life.outgrow().await;
+    life.panic().await;
+    life.be_damaged().await;
+    secrets
+}
 
-    let begun = send(&layer, Request::new(()), async |request| {
-        let session = request.session().await.unwrap();
-        session.set(CANARY, CANARY).unwrap();
-        session.bind(CANARY).unwrap();
-        session.flash("notice", CANARY).unwrap();
-        captured().0.debug(&(&session, &request));
-        text("")
-    })
-    .await;
-    output.answer(&begun);
-    let mine = cookie(&begun).unwrap();
-    let (id, signature) = mine.strip_prefix("__Host-sid=").unwrap().split_once('.').unwrap();
-    let id = SessionId::parse(id).unwrap();
-    let key = SessionKey::of(&id);
-    secrets.extend([id.expose().to_owned(), signature.to_owned(), key.to_string()]);
-    output.debug(&(&id, &key, chaos.read(&key).await.unwrap()));
-    output.debug(&sessions.sessions_of(&Owner::new(CANARY).unwrap(), &PageRequest::first(9)).await);
+impl<'a> Life<'a> {
+    /// Begins a session of secrets, and returns these with it.
+    async fn begin(handler: Arc<dyn SessionHandler>, output: &'a Output) -> (Self, Vec<String>) {
+        let chaos = Chaos::new(handler);
+        let mut policy = Policy::default();
+        policy.max_bytes = 4096;
+        let sessions = SessionManager::builder(chaos.clone());
+        let sessions = sessions.policy(policy).observer(Everybody).build().unwrap();
+        let keys = KeyRing::new([SIGNING]).unwrap();
+        output.debug(&(&sessions, &keys, &chaos));
+        let layer = SessionLayer::builder(sessions.clone()).signed(keys).build().unwrap();
+        output.debug(&layer);
 
-    // Every operation fails, and values are read as what they are not.
-    for operation in [Operation::Read, Operation::Write, Operation::Touch, Operation::Destroy] {
-        for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Corrupt] {
-            chaos.fail_once(operation, kind);
-            let answer = send(&layer, request(mine.as_bytes()), async |request| {
-                let session = match request.session().await {
-                    Ok(session) => session,
-                    Err(err) => {
-                        captured().0.error(&err);
-                        return session_http::default_response(&err).map(Into::into);
+        let begun = send(&layer, Request::new(()), async |request| {
+            let session = request.session().await.unwrap();
+            session.set(CANARY, CANARY).unwrap();
+            session.bind(CANARY).unwrap();
+            session.flash("notice", CANARY).unwrap();
+            captured().0.debug(&(&session, &request));
+            text("")
+        })
+        .await;
+        output.answer(&begun);
+        let cookie = cookie(&begun).unwrap();
+        let (id, signature) = cookie.strip_prefix("__Host-sid=").unwrap().split_once('.').unwrap();
+        let id = SessionId::parse(id).unwrap();
+        let key = SessionKey::of(&id);
+        let secrets = vec![id.expose().to_owned(), signature.to_owned(), key.to_string()];
+        output.debug(&(&id, &key, chaos.read(&key).await.unwrap()));
+        let owner = Owner::new(CANARY).unwrap();
+        output.debug(&sessions.sessions_of(&owner, &PageRequest::first(9)).await);
+        (Self { output, chaos, layer, cookie, key }, secrets)
+    }
+
+    /// Every operation fails, and values are read as what they are not.
+    async fn fail(&self) {
+        for operation in [Operation::Read, Operation::Write, Operation::Touch, Operation::Destroy] {
+            for kind in [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Corrupt] {
+                self.chaos.fail_once(operation, kind);
+                let answer = send(&self.layer, request(self.cookie.as_bytes()), async |request| {
+                    let session = match request.session().await {
+                        Ok(session) => session,
+                        Err(err) => {
+                            captured().0.error(&err);
+                            return session_http::default_response(&err).map(Into::into);
+                        }
+                    };
+                    misuse(&session);
+                    if operation == Operation::Touch {
+                        let refreshed = session.refresh().await;
+                        refreshed.iter().for_each(|touched| assert!(*touched));
+                        refreshed.err().iter().for_each(|err| captured().0.error(err));
                     }
-                };
-                let wrong = [
-                    session.get::<u32>(CANARY).err(),
-                    session.increment(CANARY, 1).err(),
-                    session.set("more", CANARY).err(),
-                ];
-                wrong.iter().flatten().for_each(|err| captured().0.error(err));
-                if operation == Operation::Touch {
-                    let refreshed = session.refresh().await;
-                    refreshed.iter().for_each(|touched| assert!(*touched));
-                    refreshed.err().iter().for_each(|err| captured().0.error(err));
-                }
-                text("")
-            })
-            .await;
-            output.answer(&answer);
-            chaos.heal();
+                    text("")
+                })
+                .await;
+                self.output.answer(&answer);
+                self.chaos.heal();
+            }
         }
     }
-    // Too large, a panic, and damage.
-    let large = send(&layer, request(mine.as_bytes()), async |request| {
-        request.session().await.unwrap().set("more", CANARY.repeat(1000)).unwrap();
-        text("")
-    })
-    .await;
-    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    output.answer(&large);
-    let panicking = send(&layer, request(mine.as_bytes()), async |request| {
-        let session = request.session().await.unwrap();
-        panic!("a handler that shows its session: {session:?}");
-    });
-    assert!(AssertUnwindSafe(panicking).catch_unwind().await.is_err());
-    let stored = chaos.read(&key).await.unwrap().unwrap();
-    let options = WriteOptions::new(WriteMode::IfVersion(stored.version), Duration::from_secs(60));
-    chaos.write(&key, Bytes::from(CANARY), &options).await.unwrap();
-    let damaged = send(&layer, request(mine.as_bytes()), async |request| {
-        let session = request.session().await.unwrap();
-        captured().0.debug(&session);
-        session.regenerate().unwrap();
-        session.destroy().unwrap();
-        text("")
-    })
-    .await;
-    output.answer(&damaged);
-    secrets
+
+    /// Becomes too large.
+    async fn outgrow(&self) {
+        let answer = send(&self.layer, request(self.cookie.as_bytes()), async |request| {
+            request.session().await.unwrap().set("more", CANARY.repeat(1000)).unwrap();
+            text("")
+        })
+        .await;
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        self.output.answer(&answer);
+    }
+
+    async fn panic(&self) {
+        let panicking = send(&self.layer, request(self.cookie.as_bytes()), async |request| {
+            let session = request.session().await.unwrap();
+            panic!("a handler that shows its session: {session:?}");
+        });
+        assert!(AssertUnwindSafe(panicking).catch_unwind().await.is_err());
+    }
+
+    async fn be_damaged(&self) {
+        let version = self.chaos.read(&self.key).await.unwrap().unwrap().version;
+        let options = WriteOptions::new(WriteMode::IfVersion(version), Duration::from_secs(60));
+        self.chaos.write(&self.key, Bytes::from(CANARY), &options).await.unwrap();
+        let answer = send(&self.layer, request(self.cookie.as_bytes()), async |request| {
+            let session = request.session().await.unwrap();
+            captured().0.debug(&session);
+            session.regenerate().unwrap();
+            session.destroy().unwrap();
+            text("")
+        })
+        .await;
+        self.output.answer(&answer);
+    }
+}
+
+/// Uses a session so that each call is an error, or may be.
+fn misuse(session: &Session) {
+    let wrong = [
+        session.get::<u32>(CANARY).err(),
+        session.increment(CANARY, 1).err(),
+        session.set("more", CANARY).err(),
+    ];
+    wrong.iter().flatten().for_each(|err| captured().0.error(err));
 }
 
 /// Addresses of every engine at which nobody listens.

@@ -44,7 +44,7 @@ cases! {
         let held = slow.post("/hold?b=r&ops=put:z:1");
         let (reply, ()) = tokio::join!(held, async {
             site.held("r", 1).await;
-            let revoked = site.browser().post("/ctl/revoke?who=ann").await;
+            let revoked = site.visitor().post("/ctl/revoke?who=ann").await;
             assert_eq!(revoked.get("removed"), 1);
             site.release("r").await;
         });
@@ -94,7 +94,7 @@ cases! {
         // The store could not even be asked, so the client keeps its cookie.
         let reply = site.a.post("/destroy").await;
         assert_eq!((reply.status.as_u16(), reply.cookie()), (503, None));
-        assert_eq!(site.browser().get("/peek?k=foo").await.v(), Value::Null);
+        assert_eq!(site.visitor().get("/peek?k=foo").await.v(), Value::Null);
         site.a.get("/noop").await.ok();
         site.fault("up").await;
         assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
@@ -124,10 +124,10 @@ cases! {
     async fn a_planted_id_is_never_adopted(target) {
         let site = target.start("");
         let planted = SessionId::generate(&OsRandom).unwrap();
-        let victim = site.browser_with(planted.expose());
+        let victim = site.visitor_with(planted.expose());
         victim.post("/do?ops=rotate,put:user:ann").await.ok();
         assert_ne!(victim.sid().as_deref(), Some(planted.expose()));
-        let reply = site.browser_with(planted.expose()).get("/peek?k=user").await;
+        let reply = site.visitor_with(planted.expose()).get("/peek?k=user").await;
         assert_eq!(reply.v(), Value::Null);
     }
 
@@ -139,7 +139,7 @@ cases! {
         for at in 0..=signed.len() {
             for garbage in ["%C3%A9", "%00", "é", "="] {
                 let value = format!("{}{garbage}{}", &signed[..at], &signed[at..]);
-                let reply = site.browser_with(&value).get("/peek?k=foo").await;
+                let reply = site.visitor_with(&value).get("/peek?k=foo").await;
                 assert_eq!(reply.v(), Value::Null, "{value}");
             }
         }
@@ -169,7 +169,7 @@ cases! {
     /// 20
     async fn a_host_cookie_lives_its_whole_life_in_a_browser(target) {
         let site = target.start("--name __Host-sid --secure on");
-        let a = site.browser().over_https();
+        let a = site.visitor().over_https();
         let set = a.post("/put?k=foo&v=bar").await.set_cookie("__Host-sid").unwrap();
         assert!(set.contains("; Secure") && set.contains("; Path=/") && !set.contains("Domain"));
         assert_eq!(a.get("/peek?k=foo").await.v(), "bar");
@@ -178,7 +178,7 @@ cases! {
         assert!(removal.contains("; Secure") && removal.contains("; Path=/"));
         assert_eq!(a.jar().value("__Host-sid"), None);
         // Over a plain connection a browser takes none of it.
-        let plain = site.browser();
+        let plain = site.visitor();
         plain.post("/put?k=foo&v=bar").await.ok();
         assert_eq!(plain.jar().value("__Host-sid"), None);
     }
@@ -186,7 +186,7 @@ cases! {
     /// 29
     async fn a_removal_has_the_domain_of_the_cookie(target) {
         let site = target.start("--domain example.org --path /");
-        let a = site.browser().to_host("app.example.org");
+        let a = site.visitor().to_host("app.example.org");
         a.post("/put?k=foo&v=bar").await.ok();
         let other = a.clone().to_host("www.example.org");
         assert_eq!(other.get("/peek?k=foo").await.v(), "bar");
@@ -197,7 +197,7 @@ cases! {
     /// 36
     async fn a_visit_from_the_first_page_to_the_logout(target) {
         let site = target.start("--persist");
-        let a = site.browser();
+        let a = site.visitor();
         assert_eq!(a.get("/peek").await.ok().cookie(), None);
         let reply = a.post("/incr?k=counter").await;
         assert_eq!((reply.v(), reply.cookie().is_some()), (1.into(), true));
@@ -217,10 +217,10 @@ cases! {
     /// 66
     async fn one_login_ends_the_others_and_nobody_elses(target) {
         let site = target.start("");
-        let [a, b, other] = [site.browser(), site.browser(), site.browser()];
-        for (browser, who) in [(&a, "ann"), (&b, "ann"), (&other, "bob")] {
-            browser.post("/put?k=foo&v=bar").await.ok();
-            browser.post(&format!("/bind?who={who}")).await.ok();
+        let [a, b, other] = [site.visitor(), site.visitor(), site.visitor()];
+        for (visitor, who) in [(&a, "ann"), (&b, "ann"), (&other, "bob")] {
+            visitor.post("/put?k=foo&v=bar").await.ok();
+            visitor.post(&format!("/bind?who={who}")).await.ok();
         }
         assert_eq!(site.list("who=ann").await.len(), 2);
         assert_eq!(a.post("/ctl/revoke?who=ann&except").await.get("removed"), 1);
@@ -249,7 +249,7 @@ cases_in_two_processes! {
     /// A process that is killed takes no session with it.
     async fn sessions_outlive_the_process_that_made_them(target) {
         let mut site = target.start("--idle 600");
-        let a = site.browser();
+        let a = site.visitor();
         a.on(0).post("/put?k=foo&v=bar").await.ok();
         site.kill(0);
         assert_eq!(a.on(1).get("/peek?k=foo").await.v(), "bar");

@@ -1,4 +1,4 @@
-//! Section 4: what the client sends.
+//! What the client sends.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use session_core::{OsRandom, SessionId};
 use session_http::{KeyRing, Session, Transport};
 
-use crate::here::serve;
+use crate::in_process::serve;
 use crate::target::often;
 
 cases! {
@@ -21,7 +21,7 @@ cases! {
         let site = target.start("");
         for _ in 0..1000 {
             let id = SessionId::generate(&OsRandom).unwrap();
-            let reply = site.browser_with(id.expose()).get("/peek?k=x").await;
+            let reply = site.visitor_with(id.expose()).get("/peek?k=x").await;
             assert_eq!((reply.v(), reply.cookie()), (Value::Null, None));
         }
         assert_eq!(site.count().await, 0);
@@ -33,7 +33,7 @@ cases! {
         let site = target.start(&format!("--sign-key {}", key(1))).visited().await;
         let signed = site.a.sid().unwrap();
         let bare = signed.split('.').next().unwrap();
-        let b = site.browser_with(bare);
+        let b = site.visitor_with(bare);
         assert_eq!(b.get("/peek?k=foo").await.v(), Value::Null);
         assert_eq!(site.ops().await.reads, 0);
         b.post("/put?k=a&v=1").await.ok();
@@ -41,7 +41,7 @@ cases! {
         assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
         let mut forged = signed.clone();
         forged.pop();
-        assert_eq!(site.browser_with(&forged).get("/peek?k=foo").await.v(), Value::Null);
+        assert_eq!(site.visitor_with(&forged).get("/peek?k=foo").await.v(), Value::Null);
     }
 
     /// H097
@@ -53,7 +53,7 @@ cases! {
             "", &long, "%00", "%FF%FE", "../../etc/passwd", "..%2F..%2Fetc%2Fpasswd", &foreign,
             "' OR 1=1 --", "x%0d%0aSet-Cookie:%20y=1", "\"quoted\"", "a", "=", "\u{e4}\u{20ac}",
         ] {
-            let a = site.browser_with(value);
+            let a = site.visitor_with(value);
             let reply = a.get("/peek?k=x").await;
             assert_eq!((reply.v(), reply.cookie()), (Value::Null, None), "{value}");
             assert_eq!(site.ops().await.reads, 0, "{value}");
@@ -75,7 +75,7 @@ cases! {
             let payload = data_encoding::BASE64.decode(payload.as_str().unwrap().as_bytes());
             assert!(!payload.unwrap().windows(id.len()).any(|part| part == id.as_bytes()));
             for value in [&key, &handle, &key[..32]] {
-                assert_eq!(site.browser_with(value).get("/peek?k=foo").await.v(), Value::Null);
+                assert_eq!(site.visitor_with(value).get("/peek?k=foo").await.v(), Value::Null);
             }
         }
     }
@@ -87,7 +87,7 @@ cases! {
         let dead = SessionId::generate(&OsRandom).unwrap();
         let dead = dead.expose();
         for value in [format!("{dead}; sid={live}"), format!("{live}; sid={dead}")] {
-            let b = site.browser_with(&value);
+            let b = site.visitor_with(&value);
             assert_eq!(b.get("/peek?k=foo").await.v(), "bar");
         }
         assert_eq!(site.count().await, 1);
@@ -96,11 +96,11 @@ cases! {
     /// Whoever can plant a cookie must not choose the session.
     async fn of_two_live_cookies_none_is_believed(target) {
         let site = target.start("").visited().await;
-        let b = site.browser();
+        let b = site.visitor();
         b.post("/put?k=foo&v=planted").await.ok();
         let (one, two) = (site.a.sid().unwrap(), b.sid().unwrap());
         for value in [format!("{one}; sid={two}"), format!("{two}; sid={one}")] {
-            let reply = site.browser_with(&value).get("/peek?k=foo").await;
+            let reply = site.visitor_with(&value).get("/peek?k=foo").await;
             assert_eq!((reply.v(), reply.get("status")), (Value::Null, "unknown".into()));
         }
         assert_eq!(site.count().await, 2);
@@ -110,7 +110,7 @@ cases! {
     async fn an_id_counts_in_the_cookie_only(target) {
         let site = target.start("").visited().await;
         let id = site.a.sid().unwrap();
-        let b = site.browser().with_header("x-session", id.clone());
+        let b = site.visitor().with_header("x-session", id.clone());
         let b = b.with_header("authorization", format!("Bearer {id}"));
         assert_eq!(b.get(&format!("/peek?k=foo&sid={id}")).await.v(), Value::Null);
         assert_eq!(site.ops().await.reads, 0);
@@ -124,7 +124,7 @@ cases! {
             id.to_uppercase(), format!("{id}%20"), format!("\"{id} \""), format!("{id}."),
             format!("{id}="), id[..31].to_owned(), format!("{id}a"),
         ] {
-            let reply = site.browser_with(&value).get("/peek?k=foo").await;
+            let reply = site.visitor_with(&value).get("/peek?k=foo").await;
             assert_eq!(reply.v(), Value::Null, "{value}");
         }
         assert_eq!(site.count().await, 1);
@@ -136,10 +136,10 @@ cases! {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
             // Without its jar, so that each request makes a session.
-            let browsers: Vec<_> = (0..count / 20).map(|_| site.browser()).collect();
+            let visitors: Vec<_> = (0..count / 20).map(|_| site.visitor()).collect();
             tasks.spawn(async move {
                 let mut ids = Vec::new();
-                for a in browsers {
+                for a in visitors {
                     a.post("/put?k=a&v=1").await.ok();
                     ids.push(a.sid().unwrap());
                 }
@@ -172,7 +172,7 @@ cases! {
             "550e8400-e29b-41d4-a716-446655440000",
             "0123456789abcdef0123456789",
         ] {
-            let reply = site.browser_with(value).get("/peek?k=x").await;
+            let reply = site.visitor_with(value).get("/peek?k=x").await;
             assert_eq!((reply.v(), reply.cookie()), (Value::Null, None), "{value}");
         }
         assert_eq!(site.count().await, 0);

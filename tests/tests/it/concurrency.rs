@@ -1,7 +1,7 @@
-//! Section 8: requests of one session side by side.
+//! Requests of one session side by side.
 
 use serde_json::{Value, json};
-use session_tests::{Browser, Reply};
+use session_tests::{JarClient, Reply};
 use tokio::task::JoinSet;
 
 use crate::target::{Target, often};
@@ -138,7 +138,7 @@ cases! {
     /// H200
     async fn parallel_first_visits_that_read_make_no_session(target) {
         let site = target.start("");
-        for reply in in_parallel(&site.browser(), vec!["/peek".to_owned(); 10]).await {
+        for reply in in_parallel(&site.visitor(), vec!["/peek".to_owned(); 10]).await {
             assert_eq!(reply.ok().cookie(), None);
         }
         assert_eq!(site.count().await, 0);
@@ -148,12 +148,12 @@ cases! {
     async fn parallel_first_visits_that_write_make_a_session_each(target) {
         let site = target.start("");
         let uris: Vec<_> = (0..10).map(|n| format!("/do?ops=put:a:{n},put:b:{n}")).collect();
-        let replies = in_parallel(&site.browser(), uris).await;
+        let replies = in_parallel(&site.visitor(), uris).await;
         assert_eq!(site.count().await, 10);
         for reply in replies {
             let cookie = reply.ok().cookie().unwrap();
             let value = cookie.split([';', '=']).nth(1).unwrap();
-            let all = site.browser_with(value).get("/peek").await.get("all");
+            let all = site.visitor_with(value).get("/peek").await.get("all");
             assert_eq!(all["a"], all["b"]);
             assert!(all["a"].is_string());
         }
@@ -178,7 +178,7 @@ cases! {
         let site = target.start("");
         let mut tasks = JoinSet::new();
         for session in 0..SESSIONS {
-            let a = site.browser();
+            let a = site.visitor();
             a.post("/put?k=foo&v=bar").await.ok();
             for client in 0..100 / SESSIONS {
                 // Each client has a key of its own, and all of a session share one more.
@@ -235,7 +235,7 @@ async fn race_logouts(target: Target) {
     let (site, races) = (target.start(""), often(RACES));
     let mut tasks = JoinSet::new();
     for _ in 0..8 {
-        let a = site.browser();
+        let a = site.visitor();
         tasks.spawn(async move {
             let mut ended = 0;
             for round in 0..races / 8 {
@@ -277,7 +277,7 @@ async fn race_logouts(target: Target) {
 }
 
 /// Sends POST requests side by side, with one jar.
-async fn in_parallel(a: &Browser, uris: impl IntoIterator<Item = String>) -> Vec<Reply> {
+async fn in_parallel(a: &JarClient, uris: impl IntoIterator<Item = String>) -> Vec<Reply> {
     let mut tasks = JoinSet::new();
     for uri in uris {
         let a = a.clone();
@@ -289,14 +289,14 @@ async fn in_parallel(a: &Browser, uris: impl IntoIterator<Item = String>) -> Vec
 }
 
 /// Sends two GET requests side by side.
-async fn in_parallel_get(a: &Browser, uris: &[&str; 2]) -> Vec<Reply> {
+async fn in_parallel_get(a: &JarClient, uris: &[&str; 2]) -> Vec<Reply> {
     let (one, two) = tokio::join!(a.get(uris[0]), a.get(uris[1]));
     vec![one, two]
 }
 
 /// Writes, deletes and reads a key that nobody else writes, time and again, and
 /// checks that each answer is what the last acknowledged operation left.
-async fn history(a: Browser, client: usize, seed: u64) {
+async fn history(a: JarClient, client: usize, seed: u64) {
     let key = format!("key{client}");
     let mut expected = Value::Null;
     let mut dice = seed;

@@ -1,4 +1,4 @@
-//! Section 3: cookie attributes.
+//! Cookie attributes.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use http::header::{DATE, SET_COOKIE, VARY};
 use session_http::{LazySession, Session};
 use session_tests::Reply;
 
-use crate::here::{cookie, serve};
+use crate::in_process::{cookie, serve};
 use crate::site::refused;
 
 cases! {
     /// H050
     async fn the_cookie_has_the_safe_attributes(target) {
         let site = target.start("--secure on");
-        let reply = site.browser().over_https().post("/put?k=a&v=1").await;
+        let reply = site.visitor().over_https().post("/put?k=a&v=1").await;
         assert_eq!(reply.attribute("Path").as_deref(), Some("/"));
         assert_eq!(reply.attribute("HttpOnly").as_deref(), Some(""));
         assert_eq!(reply.attribute("Secure").as_deref(), Some(""));
@@ -27,14 +27,14 @@ cases! {
     /// H051
     async fn a_browser_session_cookie_has_no_lifetime(target) {
         let site = target.start("");
-        let reply = site.browser().post("/put?k=a&v=1").await;
+        let reply = site.visitor().post("/put?k=a&v=1").await;
         assert_eq!((reply.attribute("Max-Age"), reply.attribute("Expires")), (None, None));
     }
 
     /// H052
     async fn a_persistent_cookie_lives_as_long_as_the_session_can(target) {
         let site = target.start("--persist --absolute 600");
-        let reply = site.browser().post("/put?k=a&v=1").await;
+        let reply = site.visitor().post("/put?k=a&v=1").await;
         assert!((570..=600).contains(&max_age(&reply)), "{reply:?}");
         let date = |text: &str| httpdate::parse_http_date(text).unwrap();
         let expires = date(&reply.attribute("Expires").unwrap());
@@ -58,7 +58,7 @@ cases! {
         for (proto, secure) in
             [("https", true), ("https,http", true), ("http,https", false), ("", false)]
         {
-            let a = site.browser().over_https();
+            let a = site.visitor().over_https();
             let a = if proto.is_empty() { a } else { a.with_header("x-forwarded-proto", proto) };
             let reply = a.post("/put?k=a&v=1").await;
             assert_eq!(reply.attribute("Secure").is_some(), secure, "{proto}");
@@ -68,18 +68,18 @@ cases! {
     /// H061
     async fn a_proxy_is_not_believed_unless_the_application_says_so(target) {
         let site = target.start("--secure auto");
-        let a = site.browser().with_header("x-forwarded-proto", "https");
+        let a = site.visitor().with_header("x-forwarded-proto", "https");
         assert_eq!(a.post("/put?k=a&v=1").await.attribute("Secure"), None);
     }
 
     /// H063
     async fn same_site_can_follow_the_connection(target) {
         let site = target.start("--same-site auto --secure auto --trust-proxy");
-        let a = site.browser().over_https().with_header("x-forwarded-proto", "https");
+        let a = site.visitor().over_https().with_header("x-forwarded-proto", "https");
         let reply = a.post("/put?k=a&v=1").await;
         assert_eq!(reply.attribute("SameSite").as_deref(), Some("None"));
         assert!(reply.attribute("Secure").is_some());
-        let reply = site.browser().post("/put?k=a&v=1").await;
+        let reply = site.visitor().post("/put?k=a&v=1").await;
         assert_eq!(reply.attribute("SameSite").as_deref(), Some("Lax"));
         assert_eq!(reply.attribute("Secure"), None);
     }
@@ -87,7 +87,7 @@ cases! {
     /// H066
     async fn the_cookie_is_partitioned_on_demand(target) {
         for (args, partitioned) in [("--secure on", false), ("--secure on --partitioned", true)] {
-            let reply = target.start(args).browser().post("/put?k=a&v=1").await;
+            let reply = target.start(args).visitor().post("/put?k=a&v=1").await;
             assert_eq!(reply.attribute("Partitioned").is_some(), partitioned);
         }
     }
@@ -95,7 +95,7 @@ cases! {
     /// H072
     async fn of_several_sessions_in_one_request_only_the_newest_gets_a_cookie(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         // `cookie` panics if there are two.
         assert!(a.post("/do?ops=put:a:1,destroy,put:b:2").await.ok().cookie().is_some());
         assert_eq!(a.get("/peek").await.get("keys"), serde_json::json!(["b"]));
@@ -130,8 +130,8 @@ cases! {
     /// H077
     async fn a_rolling_cookie_is_not_made_for_who_has_no_session(target) {
         let site = target.start("--rolling --persist");
-        assert_eq!(site.browser().get("/noop").await.ok().cookie(), None);
-        assert_eq!(site.browser().get("/peek").await.ok().cookie(), None);
+        assert_eq!(site.visitor().get("/noop").await.ok().cookie(), None);
+        assert_eq!(site.visitor().get("/peek").await.ok().cookie(), None);
         assert_eq!(site.count().await, 0);
     }
 

@@ -1,17 +1,17 @@
-//! Section 1: creation, laziness, isolation.
+//! Creation, laziness, isolation.
 
 use axum::Router;
 use axum::routing::post;
 use serde_json::{Value, json};
 use session_http::Session;
 
-use crate::here::serve;
+use crate::in_process::serve;
 
 cases! {
     /// H002
     async fn a_visitor_who_only_reads_gets_no_session(target) {
         let site = target.start("");
-        let reply = site.browser().get("/peek?k=x").await;
+        let reply = site.visitor().get("/peek?k=x").await;
         assert_eq!(reply.v(), Value::Null);
         assert_eq!(reply.get("status"), "new");
         assert_eq!(reply.cookie(), None);
@@ -21,7 +21,7 @@ cases! {
     /// H003
     async fn the_first_value_makes_a_session(target) {
         let site = target.start("");
-        let reply = site.browser().post("/put?k=foo&v=bar").await;
+        let reply = site.visitor().post("/put?k=foo&v=bar").await;
         assert!(reply.ok().cookie().is_some());
         assert_eq!(site.ops().await.creates, 1);
         assert_eq!(site.count().await, 1);
@@ -40,7 +40,7 @@ cases! {
     /// H006
     async fn a_counter_counts_in_one_record(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         for n in 1..=3 {
             assert_eq!(a.post("/incr?k=c").await.v(), n);
         }
@@ -50,7 +50,7 @@ cases! {
     /// H007
     async fn two_visitors_do_not_see_each_other(target) {
         let site = target.start("");
-        let (a, b) = (site.browser(), site.browser());
+        let (a, b) = (site.visitor(), site.visitor());
         a.post("/put?k=of_a&v=1").await.ok();
         b.post("/put?k=of_b&v=1").await.ok();
         assert_ne!(a.sid(), b.sid());
@@ -62,7 +62,7 @@ cases! {
     /// H008
     async fn where_every_visitor_gets_a_session_an_untouched_request_makes_one(target) {
         let site = target.start("--eager");
-        let a = site.browser();
+        let a = site.visitor();
         assert!(a.get("/noop").await.ok().cookie().is_some());
         assert_eq!(site.count().await, 1);
         assert_eq!(a.get("/peek").await.get("status"), "loaded");
@@ -71,7 +71,7 @@ cases! {
     /// H009
     async fn an_untouched_request_leaves_no_trace(target) {
         let site = target.start("--persist");
-        let reply = site.browser().get("/noop").await;
+        let reply = site.visitor().get("/noop").await;
         assert_eq!(reply.ok().cookie(), None);
         assert_eq!(site.ops().await, Default::default());
         assert_eq!(site.count().await, 0);
@@ -89,7 +89,7 @@ cases! {
     /// H013
     async fn an_empty_post_gets_no_cookie(target) {
         let site = target.start("");
-        assert_eq!(site.browser().post("/noop").await.ok().cookie(), None);
+        assert_eq!(site.visitor().post("/noop").await.ok().cookie(), None);
     }
 
     /// H015

@@ -1,4 +1,4 @@
-//! Section 6: expiry and garbage collection.
+//! Expiry and garbage collection.
 
 use std::time::Duration;
 
@@ -55,12 +55,12 @@ cases! {
     /// H145
     async fn garbage_collection_takes_the_dead_and_spares_the_living(target) {
         let site = target.start_with_clock("--idle 600");
-        let live = [site.browser(), site.browser()];
+        let live = [site.visitor(), site.visitor()];
         for a in &live {
             a.post("/put?k=a&v=1").await.ok();
         }
         for _ in 0..3 {
-            let a = site.browser();
+            let a = site.visitor();
             a.post("/put?k=a&v=1").await.ok();
             a.post("/life?idle=100").await.ok();
         }
@@ -86,7 +86,7 @@ cases! {
     /// H147
     async fn garbage_collection_knows_the_lifetime_of_each_session(target) {
         let site = target.start_with_clock("--absolute 5000");
-        let (short, long) = (site.browser(), site.browser());
+        let (short, long) = (site.visitor(), site.visitor());
         for (a, idle) in [(&short, 10), (&long, 2000)] {
             a.post("/put?k=a&v=1").await.ok();
             a.post(&format!("/life?idle={idle}")).await.ok();

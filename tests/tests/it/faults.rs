@@ -1,4 +1,4 @@
-//! Section 9: faults of the store.
+//! Faults of the store.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use session_core::{
 };
 use session_http::{Session, SessionLayer};
 
-use crate::here::{Here, Times, cookie, serve};
+use crate::in_process::{Here, Times, cookie, serve};
 
 cases! {
     /// H220
@@ -30,7 +30,7 @@ cases! {
     async fn a_write_that_fails_is_no_success(target) {
         let site = target.start("").visited().await;
         site.fault("errset").await;
-        for a in [&site.a, &site.browser()] {
+        for a in [&site.a, &site.visitor()] {
             let reply = a.post("/put?k=foo&v=new").await;
             assert_eq!((reply.error(), reply.cookie()), ((503, "unavailable".into()), None));
         }

@@ -1,4 +1,4 @@
-//! Section 8: sessions that one request at a time may use.
+//! Sessions that one request at a time may use.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use session_core::Exclusive;
 use session_http::{Session, SessionLayer};
 
-use crate::here::{cookie, serve};
+use crate::in_process::{cookie, serve};
 
 /// A lock that nobody frees falls free after 600 s, and nobody waits for it.
 const IMPATIENT: &str = "--lock-wait 0.05 --lock-lease 600 --idle 6000 --absolute 60000";
@@ -115,10 +115,10 @@ cases_in_two_processes! {
     async fn the_lock_of_a_killed_process_falls_free(target) {
         let args = "--lock-wait 0.05 --lock-lease 60 --idle 600";
         let mut site = target.start_with_clock(args);
-        let a = site.browser().on(1);
+        let a = site.visitor().on(1);
         a.post("/put?k=foo&v=bar").await.ok();
         // Never gets an answer.
-        let doomed = site.browser_with(&a.sid().unwrap()).on(0);
+        let doomed = site.visitor_with(&a.sid().unwrap()).on(0);
         let request = doomed.request(http::Method::POST, "/hold?b=r&ops=put:x:1");
         let lost = tokio::spawn(session_tests::Client::send_alone(doomed.next_server(), request));
         site.held("r", 1).await;

@@ -6,8 +6,8 @@
 
 #[macro_use]
 mod macros;
-mod here;
 mod home;
+mod in_process;
 mod site;
 mod target;
 

@@ -35,7 +35,7 @@ cases_in_one_process! {
         for (limit, status, left) in [("2:evict", 200, 2), ("2:refuse", 409, 2)] {
             let site = target.start(&format!("--max-per-owner {limit}"));
             for n in 0..3 {
-                let a = site.browser();
+                let a = site.visitor();
                 a.post("/put?k=foo&v=bar").await.ok();
                 let reply = a.post("/bind?who=ann").await;
                 assert_eq!(reply.status.as_u16(), if n < 2 { 200 } else { status }, "{limit}");
@@ -47,11 +47,11 @@ cases_in_one_process! {
     async fn a_listing_comes_in_pages(target) {
         let site = target.start("");
         for _ in 0..25 {
-            site.browser().post("/put?k=foo&v=bar").await.ok();
+            site.visitor().post("/put?k=foo&v=bar").await.ok();
         }
         let (mut handles, mut cursor) = (std::collections::HashSet::new(), String::new());
         loop {
-            let page = site.browser().get(&format!("/ctl/list?n=10&cursor={cursor}")).await;
+            let page = site.visitor().get(&format!("/ctl/list?n=10&cursor={cursor}")).await;
             for item in page.get("items").as_array().unwrap() {
                 assert!(handles.insert(item["handle"].as_str().unwrap().to_owned()));
             }

@@ -1,4 +1,4 @@
-//! Section 2: reading, writing, dirtiness.
+//! Reading, writing, dirtiness.
 
 use axum::Router;
 use axum::routing::post;
@@ -6,7 +6,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use session_http::Session;
 
-use crate::here::serve;
+use crate::in_process::serve;
 
 cases! {
     /// H022
@@ -39,7 +39,7 @@ cases! {
     /// H024
     async fn a_change_inside_a_structure_is_seen(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         a.post("/put?k=cart&vj={%22items%22:[{%22n%22:1}]}").await.ok();
         a.post("/nest?k=cart&p=items.0.n&vj=2").await.ok();
         assert_eq!(a.get("/peek?k=cart").await.v(), json!({ "items": [{ "n": 2 }] }));
@@ -48,7 +48,7 @@ cases! {
     /// H025
     async fn no_key_is_special(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         let keys = ["__proto__", "_flash", "cookie", "id", "meta", "save"];
         for key in keys {
             a.post(&format!("/put?k={key}&v=1")).await.ok();
@@ -68,7 +68,7 @@ cases! {
     /// H026
     async fn keys_are_sorted_and_only_the_users(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         a.post("/do?ops=put:b:1,put:a:1").await.ok();
         a.post("/flash?m=hello").await.ok();
         a.post("/bind?who=ann").await.ok();
@@ -114,7 +114,7 @@ cases! {
     /// H034
     async fn odd_text_comes_back_as_it_was(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         for text in ["a\0b", "\u{1F980}\u{10FFFF}", "\"'`\\;\r\n", "e\u{301}", "+ %41 &=", ""] {
             let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             a.post(&format!("/put?k={encoded}&v={encoded}")).await.ok();
@@ -133,7 +133,7 @@ cases! {
         site.a.post("/do?ops=put:a:1,save").await.ok();
         let ops = site.ops().await;
         assert_eq!((ops.creates, ops.updates), (0, 1));
-        site.browser().post("/do?ops=put:a:1,save").await.ok();
+        site.visitor().post("/do?ops=put:a:1,save").await.ok();
         let ops = site.ops().await;
         assert_eq!((ops.creates, ops.updates), (1, 0));
     }
@@ -170,7 +170,7 @@ cases! {
     async fn reloading_a_session_that_was_ended_is_a_typed_error(target) {
         let site = target.start("");
         for round in 0..20 {
-            let a = site.browser();
+            let a = site.visitor();
             a.post("/put?k=foo&v=bar").await.ok();
             let barrier = format!("r{round}");
             let uri = format!("/hold?b={barrier}&ops=reload");

@@ -1,4 +1,4 @@
-//! Section 7: what happens to the session while the response leaves.
+//! What happens to the session while the response leaves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use session_tests::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::here::serve;
+use crate::in_process::serve;
 use crate::target::often;
 
 cases! {
@@ -42,7 +42,7 @@ cases! {
     /// H174
     async fn a_stream_cannot_begin_a_session_and_is_told_so(target) {
         let site = target.start("");
-        let reply = site.browser().get("/stream?ops=put:x:1").await;
+        let reply = site.visitor().get("/stream?ops=put:x:1").await;
         assert_eq!(reply.get("error"), "late");
         assert_eq!(reply.cookie(), None);
         assert_eq!(site.count().await, 0);
@@ -64,10 +64,10 @@ cases! {
         let reply = site.a.get("/status?code=500&ops=put:x:1").await;
         assert_eq!((reply.status.as_u16(), reply.cookie()), (500, None));
         assert_eq!(site.a.get("/peek?k=x").await.v(), Value::Null);
-        assert_eq!(site.browser().get("/status?code=500&ops=put:x:1").await.cookie(), None);
+        assert_eq!(site.visitor().get("/status?code=500&ops=put:x:1").await.cookie(), None);
         assert_eq!(site.count().await, 1);
         let site = target.start("--save-on-5xx");
-        let a = site.browser();
+        let a = site.visitor();
         assert!(a.get("/status?code=500&ops=put:x:1").await.cookie().is_some());
         assert_eq!(a.get("/peek?k=x").await.v(), "1");
     }

@@ -1,4 +1,4 @@
-//! Section 5: new ids, and the end of a session.
+//! New ids, and the end of a session.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ cases! {
     /// H113
     async fn some_data_can_be_kept(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         a.post("/do?ops=put:a:1,put:b:2").await.ok();
         let old = a.sid();
         a.post("/rotate?keep=a").await.ok();
@@ -48,7 +48,7 @@ cases! {
     /// H115
     async fn a_session_that_is_not_stored_yet_gets_one_id(target) {
         let site = target.start("");
-        let a = site.browser();
+        let a = site.visitor();
         assert!(a.post("/do?ops=put:x:1,rotate").await.ok().cookie().is_some());
         assert_eq!(site.count().await, 1);
         assert_eq!(a.get("/peek?k=x").await.v(), "1");
@@ -66,7 +66,7 @@ cases! {
     /// H118
     async fn a_new_id_for_no_session_is_none(target) {
         let site = target.start("");
-        assert_eq!(site.browser().post("/rotate").await.ok().cookie(), None);
+        assert_eq!(site.visitor().post("/rotate").await.ok().cookie(), None);
         assert_eq!(site.count().await, 0);
         assert_eq!(site.ops().await, Default::default());
     }
@@ -74,8 +74,8 @@ cases! {
     /// H121
     async fn ending_no_session_does_nothing(target) {
         let site = target.start("");
-        assert_eq!(site.browser().post("/destroy").await.ok().cookie(), None);
-        let reply = site.browser().post("/do?ops=put:a:1,destroy").await;
+        assert_eq!(site.visitor().post("/destroy").await.ok().cookie(), None);
+        let reply = site.visitor().post("/do?ops=put:a:1,destroy").await;
         assert_eq!(reply.ok().cookie(), None);
         assert_eq!(site.ops().await, Default::default());
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use session_tests::{Browser, Client, Probe, Reply};
+use session_tests::{Client, JarClient, Probe, Reply};
 
 use crate::home::Home;
 use crate::target::Target;
@@ -67,15 +67,15 @@ fn run(uri: &str, args: &str) -> Probe {
 }
 
 impl Site {
-    /// Opens a browser whose requests go to all processes in turn.
-    pub(crate) fn browser(&self) -> Browser {
+    /// Makes a visitor whose requests go to all processes in turn.
+    pub(crate) fn visitor(&self) -> JarClient {
         let servers = self.nodes.iter().map(Probe::address).collect();
-        Browser::new(self.client.clone(), servers, Arc::clone(&self.ahead))
+        JarClient::new(self.client.clone(), servers, Arc::clone(&self.ahead))
     }
 
-    /// Opens a browser that has a cookie of this value.
-    pub(crate) fn browser_with(&self, value: &str) -> Browser {
-        self.browser().with_header("cookie", format!("sid={value}"))
+    /// Makes a visitor that has a cookie of this value.
+    pub(crate) fn visitor_with(&self, value: &str) -> JarClient {
+        self.visitor().with_header("cookie", format!("sid={value}"))
     }
 
     /// Returns the directory that the file engine uses.
@@ -93,15 +93,15 @@ impl Site {
     async fn all(&self, post: bool, uri: &str) -> Vec<Reply> {
         let mut replies = Vec::new();
         for node in (0..self.nodes.len()).filter(|node| !self.dead.contains(node)) {
-            let browser = self.browser().on(node);
-            let reply = if post { browser.post(uri).await } else { browser.get(uri).await };
+            let visitor = self.visitor().on(node);
+            let reply = if post { visitor.post(uri).await } else { visitor.get(uri).await };
             reply.ok();
             replies.push(reply);
         }
         replies
     }
 
-    /// Lets time pass, for the store, the processes and the browsers. On MongoDB
+    /// Lets time pass, for the store, the processes and the visitors. On MongoDB
     /// the time of the machine passes besides.
     pub(crate) async fn advance(&self, by: Duration) {
         self.home.advance(by).await;
@@ -111,7 +111,7 @@ impl Site {
             // The processes find out by a question that may be asked twice. A fault in
             // front of the store keeps it from them.
             for node in (0..self.nodes.len()).filter(|node| !self.dead.contains(node)) {
-                self.browser().on(node).get("/ctl/count").await;
+                self.visitor().on(node).get("/ctl/count").await;
             }
         }
     }
@@ -119,7 +119,7 @@ impl Site {
     /// Lets time pass for one process only.
     pub(crate) async fn advance_node(&self, node: usize, by: Duration) {
         let uri = format!("/ctl/clock?ms={}", by.as_millis());
-        self.browser().on(node).post(&uri).await.ok();
+        self.visitor().on(node).post(&uri).await.ok();
     }
 
     /// Puts a fault in front of the store.
@@ -173,11 +173,11 @@ impl Site {
     }
 
     pub(crate) async fn count(&self) -> u64 {
-        self.browser().get("/ctl/count").await.get("count").as_u64().unwrap()
+        self.visitor().get("/ctl/count").await.get("count").as_u64().unwrap()
     }
 
     pub(crate) async fn list(&self, query: &str) -> Vec<Value> {
-        let items = self.browser().get(&format!("/ctl/list?{query}")).await.get("items");
+        let items = self.visitor().get(&format!("/ctl/list?{query}")).await.get("items");
         items.as_array().unwrap().clone()
     }
 
@@ -189,25 +189,25 @@ impl Site {
     }
 
     pub(crate) async fn raw(&self) -> Map<String, Value> {
-        let raw = self.browser().get("/ctl/raw").await;
+        let raw = self.visitor().get("/ctl/raw").await;
         raw.ok().json().as_object().unwrap().clone()
     }
 
     pub(crate) async fn gc(&self) -> u64 {
-        self.browser().post("/ctl/gc").await.get("removed").as_u64().unwrap()
+        self.visitor().post("/ctl/gc").await.get("removed").as_u64().unwrap()
     }
 
     /// Ends all sessions behind the application.
     pub(crate) async fn empty(&self) {
-        self.browser().post("/ctl/revoke?all").await.ok();
+        self.visitor().post("/ctl/revoke?all").await.ok();
     }
 }
 
-/// A site with one browser that has a session with `foo=bar`.
+/// A site with one visitor that has a session with `foo=bar`.
 pub(crate) struct Visit {
     site: Site,
-    /// The browser.
-    pub(crate) a: Browser,
+    /// The visitor.
+    pub(crate) a: JarClient,
 }
 
 impl Deref for Visit {
@@ -219,9 +219,9 @@ impl Deref for Visit {
 }
 
 impl Site {
-    /// Lets a browser come with a session, and forgets what that cost.
+    /// Lets a visitor come with a session, and forgets what that cost.
     pub(crate) async fn visited(self) -> Visit {
-        let a = self.browser();
+        let a = self.visitor();
         a.post("/put?k=foo&v=bar").await.ok();
         self.ops().await;
         Visit { site: self, a }

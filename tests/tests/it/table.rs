@@ -19,7 +19,7 @@ const MODULES: [(&str, &str); 11] = [
     ("rotation", include_str!("rotation.rs")),
 ];
 
-/// The cases of sections 1 to 9.
+/// The cases, section by section of the table, without the whole stories.
 const CASES: [&[u16]; 9] = [
     &[2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 15],
     &[22, 23, 24, 25, 26, 28, 29, 32, 33, 34, 35, 37, 38, 39, 40, 41],

@@ -97,7 +97,7 @@ async fn a_password_that_changes_locks_out_until_it_is_right_again() {
     };
     change("another").await;
     // Connections that are open stay good; new ones are not.
-    mongo.shutdown().await.unwrap();
+    mongo.process().shutdown().await.unwrap();
     mongo.restart().await.unwrap();
     let err = handler.read(&key).await.unwrap_err();
     assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}");

@@ -28,48 +28,78 @@ pub(crate) fn kinds(commands: &[Document]) -> Vec<&str> {
     commands.iter().map(|command| command.get_str("op").unwrap()).collect()
 }
 
+/// Returns the kinds of the commands of a call, one after the other.
+async fn sent(mongo: &Mongo, call: impl Future<Output = ()>) -> String {
+    kinds(&commands(mongo, call).await).join(" ")
+}
+
 #[tokio::test]
-async fn each_call_is_one_command() {
+async fn a_read_is_one_command() {
     let mongo = Mongo::mongodb().start().await.unwrap();
     let handler = default(&mongo.url()).await;
-    let (key, absent) = (fresh_key(), fresh_key());
-    let count = async |call: std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
-        kinds(&commands(&mongo, call).await).join(" ")
-    };
-    let create = async |key| {
-        handler.write(key, tag(key), &creating()).await.unwrap();
-    };
-    // Before anything was read the server's time is not known.
-    assert_eq!(count(Box::pin(create(&absent))).await, "update");
-    let read = Box::pin(async { assert!(handler.read(&absent).await.unwrap().is_some()) });
-    assert_eq!(count(read).await, "query");
-    assert_eq!(count(Box::pin(create(&key))).await, "insert");
-    let version = handler.read(&key).await.unwrap().unwrap().version;
-    let write = Box::pin(async {
+    let (key, _) = create(&handler).await;
+    let read = async { assert!(handler.read(&key).await.unwrap().is_some()) };
+    assert_eq!(sent(&mongo, read).await, "query");
+    let absent = async { assert!(handler.read(&fresh_key()).await.unwrap().is_none()) };
+    assert_eq!(sent(&mongo, absent).await, "query");
+}
+
+/// An insert needs the server's time, which a read tells.
+#[tokio::test]
+async fn a_creation_is_one_command() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    assert_eq!(sent(&mongo, async { drop(create(&handler).await) }).await, "update");
+    let (key, _) = create(&handler).await;
+    handler.read(&key).await.unwrap().unwrap();
+    assert_eq!(sent(&mongo, async { drop(create(&handler).await) }).await, "insert");
+}
+
+#[tokio::test]
+async fn a_write_is_one_command() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let (key, version) = create(&handler).await;
+    let write = async {
         handler.write(&key, tag(&key), &at(version)).await.unwrap();
-    });
-    assert_eq!(count(write).await, "update");
-    let touch = Box::pin(async { assert!(handler.touch(&key, 2 * LONG).await.unwrap()) });
-    assert_eq!(count(touch).await, "update");
-    let destroy = Box::pin(async { assert!(handler.destroy(&key, None).await.unwrap()) });
-    assert_eq!(count(destroy).await, "remove");
-    let version = handler.read(&absent).await.unwrap().unwrap().version;
-    let destroy =
-        Box::pin(async { assert!(handler.destroy(&absent, Some(&version)).await.unwrap()) });
-    assert_eq!(count(destroy).await, "remove");
-    for nothing in [&key, &absent] {
-        let read = Box::pin(async { assert!(handler.read(nothing).await.unwrap().is_none()) });
-        assert_eq!(count(read).await, "query");
-        let touch = Box::pin(async { assert!(!handler.touch(nothing, LONG).await.unwrap()) });
-        assert_eq!(count(touch).await, "update");
-        let destroy = Box::pin(async { assert!(!handler.destroy(nothing, None).await.unwrap()) });
-        assert_eq!(count(destroy).await, "remove");
-    }
-    let lock = Box::pin(async {
-        let token = handler.try_lock(&key, LONG).await.unwrap().unwrap();
-        assert!(handler.unlock(&key, token).await.unwrap());
-    });
-    assert_eq!(count(lock).await, "command update update");
+    };
+    assert_eq!(sent(&mongo, write).await, "update");
+}
+
+#[tokio::test]
+async fn a_touch_is_one_command() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let (key, _) = create(&handler).await;
+    let touch = async { assert!(handler.touch(&key, 2 * LONG).await.unwrap()) };
+    assert_eq!(sent(&mongo, touch).await, "update");
+    let absent = async { assert!(!handler.touch(&fresh_key(), LONG).await.unwrap()) };
+    assert_eq!(sent(&mongo, absent).await, "update");
+}
+
+#[tokio::test]
+async fn a_logout_is_one_command() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let ((key, _), (other, version)) = (create(&handler).await, create(&handler).await);
+    let destroy = async { assert!(handler.destroy(&key, None).await.unwrap()) };
+    assert_eq!(sent(&mongo, destroy).await, "remove");
+    let at_version = async { assert!(handler.destroy(&other, Some(&version)).await.unwrap()) };
+    assert_eq!(sent(&mongo, at_version).await, "remove");
+    let absent = async { assert!(!handler.destroy(&key, None).await.unwrap()) };
+    assert_eq!(sent(&mongo, absent).await, "remove");
+}
+
+#[tokio::test]
+async fn a_lock_is_two_commands_and_its_end_is_one() {
+    let mongo = Mongo::mongodb().start().await.unwrap();
+    let handler = default(&mongo.url()).await;
+    let key = fresh_key();
+    let mut token = None;
+    let lock = async { token = handler.try_lock(&key, LONG).await.unwrap() };
+    assert_eq!(sent(&mongo, lock).await, "command update");
+    let unlock = async { assert!(handler.unlock(&key, token.unwrap()).await.unwrap()) };
+    assert_eq!(sent(&mongo, unlock).await, "update");
 }
 
 /// Reads and updates are looked up by the key without planning, and nothing

@@ -119,7 +119,7 @@ async fn a_primary_that_is_killed_takes_nothing_acknowledged_along() {
     let traffic = Traffic::start(&handler);
     traffic.goes_on().await;
     let old = set.primary().await.unwrap();
-    set.members()[old].kill();
+    set.members()[old].process().kill();
     set.primary_after(old).await.unwrap();
     traffic.goes_on().await;
     set.members()[old].restart().await.unwrap();
@@ -135,7 +135,7 @@ async fn a_set_that_is_down_is_answered_for_in_time() {
     let handler = default(&set.url()).await;
     let (key, _) = create(&handler).await;
     for member in set.members() {
-        member.kill();
+        member.process().kill();
     }
     let begin = Instant::now();
     let read = handler.read(&key).await.unwrap_err();
@@ -154,14 +154,14 @@ async fn a_write_that_no_majority_confirms_is_not_acknowledged() {
     let (key, version) = create(&handler).await;
     let primary = set.primary().await.unwrap();
     let others = || (0..3).filter(|index| *index != primary).map(|index| &set.members()[index]);
-    others().for_each(|member| member.stop());
+    others().for_each(|member| member.process().stop());
     let begin = Instant::now();
     let err = handler.write(&key, tag(&key), &at(version)).await.unwrap_err();
     assert!(begin.elapsed() < DEADLINE + LATE);
     assert!(err.kind().is_outage() && err.is_indeterminate(), "{err}");
     let err = handler.destroy(&key, None).await.unwrap_err();
     assert!(err.kind().is_outage(), "{err}");
-    others().for_each(|member| member.resume());
+    others().for_each(|member| member.process().resume());
     set.settled().await.unwrap();
     while handler.read(&key).await.is_err() {}
 }
@@ -177,12 +177,12 @@ async fn a_write_that_no_majority_confirms_is_shown_by_default() {
     let old = careful.read(&key).await.unwrap().unwrap();
     let primary = set.primary().await.unwrap();
     let others = || (0..3).filter(|index| *index != primary).map(|index| &set.members()[index]);
-    others().for_each(|member| member.stop());
+    others().for_each(|member| member.process().stop());
     let write = handler.write(&key, "new".into(), &at(version)).await;
     assert!(write.unwrap_err().is_indeterminate());
     assert_eq!(handler.read(&key).await.unwrap().unwrap().payload, "new");
     assert_eq!(careful.read(&key).await.unwrap().unwrap().payload, old.payload);
-    others().for_each(|member| member.resume());
+    others().for_each(|member| member.process().resume());
     set.settled().await.unwrap();
 }
 

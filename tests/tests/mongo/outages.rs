@@ -42,18 +42,18 @@ async fn after_a_restart_the_first_request_succeeds() {
     let (key, version) = create(&handler).await;
     for shut_down in [false, true] {
         if shut_down {
-            mongo.shutdown().await.unwrap();
+            mongo.process().shutdown().await.unwrap();
         } else {
-            mongo.kill();
+            mongo.process().kill();
         }
         mongo.restart().await.unwrap();
         let found = handler.read(&key).await.unwrap().expect("the old session");
         assert_eq!((found.payload, found.version), (tag(&key), version.clone()));
     }
-    mongo.kill();
+    mongo.process().kill();
     mongo.restart().await.unwrap();
     handler.write(&key, tag(&key), &at(version)).await.unwrap();
-    mongo.kill();
+    mongo.process().kill();
     mongo.restart().await.unwrap();
     assert!(handler.touch(&key, 2 * LONG).await.unwrap());
 }
@@ -63,7 +63,7 @@ async fn a_server_that_is_gone_is_answered_for_in_time() {
     let mongo = Mongo::mongodb().start().await.unwrap();
     let handler = default(&mongo.url()).await;
     let (key, _) = create(&handler).await;
-    mongo.kill();
+    mongo.process().kill();
     all_fail(&handler, &key).await;
     mongo.restart().await.unwrap();
     assert!(handler.read(&key).await.unwrap().is_some());
@@ -74,9 +74,9 @@ async fn a_server_that_hangs_is_answered_for_in_time() {
     let mongo = Mongo::mongodb().start().await.unwrap();
     let handler = default(&mongo.url()).await;
     let (key, _) = create(&handler).await;
-    mongo.stop();
+    mongo.process().stop();
     all_fail(&handler, &key).await;
-    mongo.resume();
+    mongo.process().resume();
     let patient = open(patient(&mongo.url()).with_database("tests")).await;
     assert_eq!(patient.read(&key).await.unwrap().unwrap().payload, tag(&key));
     while handler.read(&key).await.is_err() {}
@@ -129,7 +129,7 @@ async fn nothing_acknowledged_is_lost_in_a_restart_under_load() {
         while made.load(Ordering::SeqCst) < before + 40 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        mongo.kill();
+        mongo.process().kill();
         mongo.restart().await.unwrap();
     }
     let before = made.load(Ordering::SeqCst);

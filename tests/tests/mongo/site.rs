@@ -42,14 +42,14 @@ async fn a_site_answers_while_its_server_hangs_and_goes_on_when_it_is_back() {
     let mongo = Mongo::mongodb().start().await.unwrap();
     let mut page = Page::new(default(&mongo.url()).await);
     assert_eq!(page.get("/change").await, (OK, "1".into()));
-    mongo.stop();
+    mongo.process().stop();
     for path in ["/read", "/change"] {
         let begin = Instant::now();
         assert_eq!(page.get(path).await.0, 503, "{path}");
         assert!(begin.elapsed() < DEADLINE + LATE, "{path}: {:?}", begin.elapsed());
     }
     assert_eq!(page.get("/untouched").await.0, 200);
-    mongo.kill();
+    mongo.process().kill();
     mongo.restart().await.unwrap();
     let begin = Instant::now();
     assert_eq!(page.get("/read").await, (OK, "1".into()));

@@ -50,7 +50,7 @@ async fn a_password_may_change_while_we_run(kind: Kind) {
     server.run("ALTER USER 'app'@'%' IDENTIFIED BY 'another'").await.expect("a password");
     // What is connected stays so.
     works(&handler).await;
-    server.kill();
+    server.process().kill();
     server.restart().await.expect("a restart");
     let (err, text) = told(handler.read(&fresh_key()).await);
     assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{text}");

@@ -32,16 +32,16 @@ async fn after_a_restart_the_first_call_succeeds(kind: Kind) {
     let server = kind.own().start().await.expect("a server");
     let handler = open(defaults(server.url())).await;
     let (key, version) = created(&handler, "a").await;
-    server.kill();
+    server.process().kill();
     let (err, text) = told(handler.read(&key).await);
     assert_eq!(err.kind(), ErrorKind::Unavailable, "{text}");
     server.restart().await.expect("a restart");
     holds(&handler, &key, "a").await;
-    server.shutdown().await.expect("a shutdown");
+    server.process().shutdown().await.expect("a shutdown");
     server.restart().await.expect("a restart");
     let version = handler.write(&key, "b".into(), &at(version)).await.expect("write");
     // One that must not be sent twice looks first, if the connection was quiet.
-    server.kill();
+    server.process().kill();
     server.restart().await.expect("a restart");
     tokio::time::sleep(Duration::from_millis(600)).await;
     works(&handler).await;
@@ -83,7 +83,7 @@ async fn calls_go_on_when_the_server_is_back(kind: Kind) {
         .collect();
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        server.kill();
+        server.process().kill();
         tokio::time::sleep(Duration::from_millis(100)).await;
         server.restart().await.expect("a restart");
         // Everybody else is served again, too.
@@ -103,7 +103,7 @@ async fn a_hung_server_is_answered_within_the_deadline(kind: Kind) {
     let server = kind.own().start().await.expect("a server");
     let handler = open(defaults(server.url())).await;
     let (key, version) = created(&handler, "a").await;
-    server.stop();
+    server.process().stop();
     let begin = Instant::now();
     for result in [
         handler.read(&key).await.map(drop),
@@ -114,7 +114,7 @@ async fn a_hung_server_is_answered_within_the_deadline(kind: Kind) {
     }
     // Twice two seconds, and something for a busy machine.
     assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
-    server.resume();
+    server.process().resume();
     works(&handler).await;
 }
 

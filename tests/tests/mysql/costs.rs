@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use session_core::{FencingToken, GcRequest, Owner, PageRequest, SessionHandler, SessionKey};
+use session_core::{
+    FencingToken, GcRequest, Owner, PageRequest, SessionHandler, SessionKey, Version, WriteOptions,
+};
 use session_mysql::MysqlHandler;
 use session_tests::servers::Sql;
 use sqlx::{AssertSqlSafe, MySqlConnection};
@@ -10,7 +12,16 @@ use sqlx::{AssertSqlSafe, MySqlConnection};
 use crate::support::*;
 
 on_both! {
-    each_call_is_one_statement
+    a_read_is_one_statement
+    a_creation_is_one_statement
+    a_write_is_one_statement
+    a_conflict_is_two_statements
+    a_write_of_nothing_is_one_statement
+    a_touch_is_one_statement
+    a_logout_is_one_statement
+    a_lock_is_one_statement
+    a_list_is_one_statement
+    a_collection_of_nothing_is_two_statements
     taking_and_giving_back_a_connection_sends_nothing
     a_statement_is_prepared_once_for_each_connection
 }
@@ -52,62 +63,111 @@ pub(crate) async fn cost(server: &Sql, call: impl Future<Output = ()>) -> Vec<(&
     costs.filter(|(_, count)| *count > 0).collect()
 }
 
-/// One statement for each call; where one is not enough, the number that is documented.
-async fn each_call_is_one_statement(kind: Kind) {
-    let server = kind.own().start().await.expect("a server");
-    let handler = open(config_of(server.url()).with_max_connections(1)).await;
-    let handler = &handler;
-    let key = fresh_key();
-    let absent = fresh_key();
-    let owner = &Owner::new("ann").expect("a name");
-    let version = handler.write(&key, "a".into(), &creating()).await.expect("create");
-    let (token, version) = (take(handler, &key).await, version);
+/// A session on a server that counts what its one connection is told.
+struct Counted {
+    server: Sql,
+    handler: MysqlHandler,
+    key: SessionKey,
+    version: Version,
+}
 
-    let read = async { drop(handler.read(&key).await.expect("read")) };
-    assert_eq!(cost(&server, read).await, [("Com_select", 1)], "read");
-    let missing = async { drop(handler.read(&absent).await.expect("read")) };
-    assert_eq!(cost(&server, missing).await, [("Com_select", 1)], "read of nothing");
+impl Counted {
+    async fn start(kind: Kind) -> Self {
+        let server = kind.own().start().await.expect("a server");
+        let handler = open(config_of(server.url()).with_max_connections(1)).await;
+        let (key, version) = created(&handler, "a").await;
+        Self { server, handler, key, version }
+    }
+
+    /// Returns what a write costs that has to work.
+    async fn write(&self, options: &WriteOptions) -> Vec<(&'static str, u64)> {
+        let write = async {
+            self.handler.write(&self.key, "b".into(), options).await.expect("write");
+        };
+        cost(&self.server, write).await
+    }
+
+    /// Returns what a write costs that has to be refused.
+    async fn refused(&self, key: &SessionKey, options: &WriteOptions) -> Vec<(&'static str, u64)> {
+        let write = async { drop(told(self.handler.write(key, "b".into(), options).await)) };
+        cost(&self.server, write).await
+    }
+
+    async fn lock(&self, key: &SessionKey) -> FencingToken {
+        let locker = self.handler.locker().expect("a locker");
+        locker.try_lock(key, LONG).await.expect("lock").expect("a free lock")
+    }
+}
+
+async fn a_read_is_one_statement(kind: Kind) {
+    let Counted { server, handler, key, .. } = &Counted::start(kind).await;
+    let read = async { drop(handler.read(key).await.expect("read").expect("a session")) };
+    assert_eq!(cost(server, read).await, [("Com_select", 1)]);
+    let absent = async { assert!(handler.read(&fresh_key()).await.expect("read").is_none()) };
+    assert_eq!(cost(server, absent).await, [("Com_select", 1)], "of nothing");
+}
+
+async fn a_creation_is_one_statement(kind: Kind) {
+    let Counted { server, handler, .. } = &Counted::start(kind).await;
     let create = async { drop(created(handler, "b").await) };
-    assert_eq!(cost(&server, create).await, [("Com_insert", 1)], "create");
-    let write = async {
-        handler.write(&key, "c".into(), &at(version)).await.expect("write");
-    };
-    assert_eq!(cost(&server, write).await, [("Com_update", 1)], "write at a version");
-    let bound = replacing().with_owner(owner.clone());
-    let replace = async {
-        handler.write(&key, "d".into(), &bound).await.expect("write");
-    };
-    assert_eq!(cost(&server, replace).await, [("Com_update", 1)], "replace, with an owner");
-    let fenced = replacing().with_fence(token);
-    let under_lock = async {
-        handler.write(&key, "e".into(), &fenced).await.expect("write");
-    };
-    assert_eq!(cost(&server, under_lock).await, [("Com_update", 1)], "replace under a lock");
-    let touch = async { assert!(handler.touch(&key, LONG).await.expect("touch")) };
-    assert_eq!(cost(&server, touch).await, [("Com_update", 1)], "touch");
-    let stale = async {
-        let result = handler.write(&key, "f".into(), &at(session_core::Version::counter(1))).await;
-        drop(told(result));
-    };
-    assert_eq!(cost(&server, stale).await, [("Com_select", 1), ("Com_update", 1)], "conflict");
-    let gone = async { drop(told(handler.write(&absent, "g".into(), &replacing()).await)) };
-    assert_eq!(cost(&server, gone).await, [("Com_update", 1)], "replace of nothing");
-    let destroy = async { assert!(handler.destroy(&key, None).await.expect("destroy")) };
-    assert_eq!(cost(&server, destroy).await, [("Com_delete", 1)], "destroy");
-    let lock = async { _ = take(handler, &absent).await };
-    assert_eq!(cost(&server, lock).await, [("Com_insert", 1)], "lock");
+    assert_eq!(cost(server, create).await, [("Com_insert", 1)]);
+}
+
+/// At a version, with an owner, and under a lock.
+async fn a_write_is_one_statement(kind: Kind) {
+    let counted = Counted::start(kind).await;
+    let version = at(counted.version.clone());
+    assert_eq!(counted.write(&version).await, [("Com_update", 1)], "at a version");
+    let bound = replacing().with_owner(Owner::new("ann").expect("a name"));
+    assert_eq!(counted.write(&bound).await, [("Com_update", 1)], "with an owner");
+    let fenced = replacing().with_fence(counted.lock(&counted.key).await);
+    assert_eq!(counted.write(&fenced).await, [("Com_update", 1)], "under a lock");
+}
+
+/// The second one tells what came between.
+async fn a_conflict_is_two_statements(kind: Kind) {
+    let counted = Counted::start(kind).await;
+    counted.write(&replacing()).await;
+    let costs = counted.refused(&counted.key, &at(counted.version.clone())).await;
+    assert_eq!(costs, [("Com_select", 1), ("Com_update", 1)]);
+}
+
+async fn a_write_of_nothing_is_one_statement(kind: Kind) {
+    let counted = Counted::start(kind).await;
+    assert_eq!(counted.refused(&fresh_key(), &replacing()).await, [("Com_update", 1)]);
+}
+
+async fn a_touch_is_one_statement(kind: Kind) {
+    let Counted { server, handler, key, .. } = &Counted::start(kind).await;
+    let touch = async { assert!(handler.touch(key, LONG).await.expect("touch")) };
+    assert_eq!(cost(server, touch).await, [("Com_update", 1)]);
+}
+
+async fn a_logout_is_one_statement(kind: Kind) {
+    let Counted { server, handler, key, .. } = &Counted::start(kind).await;
+    let destroy = async { assert!(handler.destroy(key, None).await.expect("destroy")) };
+    assert_eq!(cost(server, destroy).await, [("Com_delete", 1)]);
+}
+
+async fn a_lock_is_one_statement(kind: Kind) {
+    let counted = Counted::start(kind).await;
+    let lock = async { _ = counted.lock(&fresh_key()).await };
+    assert_eq!(cost(&counted.server, lock).await, [("Com_insert", 1)]);
+}
+
+async fn a_list_is_one_statement(kind: Kind) {
+    let Counted { server, handler, .. } = &Counted::start(kind).await;
     let list = async {
         let lister = handler.lister().expect("a lister");
         lister.list(&PageRequest::first(10)).await.expect("list");
     };
-    assert_eq!(cost(&server, list).await, [("Com_select", 1)], "list");
-    let collect = async { _ = handler.gc(&GcRequest::default()).await.expect("gc") };
-    assert_eq!(cost(&server, collect).await, [("Com_select", 2)], "gc of nothing");
+    assert_eq!(cost(server, list).await, [("Com_select", 1)]);
 }
 
-async fn take(handler: &MysqlHandler, key: &SessionKey) -> FencingToken {
-    let locker = handler.locker().expect("a locker");
-    locker.try_lock(key, LONG).await.expect("lock").expect("a free lock")
+async fn a_collection_of_nothing_is_two_statements(kind: Kind) {
+    let Counted { server, handler, .. } = &Counted::start(kind).await;
+    let collect = async { _ = handler.gc(&GcRequest::default()).await.expect("gc") };
+    assert_eq!(cost(server, collect).await, [("Com_select", 2)]);
 }
 
 /// No ping, no reset, no setting: a hundred reads are a hundred statements.

@@ -41,7 +41,7 @@ async fn what_was_acknowledged_survives_a_killed_server(kind: Kind) {
             })
             .collect();
         tokio::time::sleep(Duration::from_millis(700)).await;
-        server.kill();
+        server.process().kill();
         is_over.store(true, Ordering::Relaxed);
         server.restart().await.expect("a restart");
         let mut acknowledged = 0;

@@ -52,14 +52,14 @@ async fn a_site_answers_while_its_server_hangs_and_goes_on_when_it_is_back(kind:
     let handler = MysqlHandler::connect(MysqlConfig::new(server.url())).await.expect("open");
     let mut page = Page::new(handler);
     assert_eq!(page.get("/change").await.1, "1");
-    server.stop();
+    server.process().stop();
     for path in ["/read", "/change"] {
         let begin = Instant::now();
         assert_eq!(page.get(path).await.0, 503, "{path}");
         assert!(begin.elapsed() < DEADLINE + LATE, "{path}: {:?}", begin.elapsed());
     }
     assert_eq!(page.get("/untouched").await.0, 200);
-    server.kill();
+    server.process().kill();
     server.restart().await.expect("a restart");
     let begin = Instant::now();
     assert_eq!(page.get("/read").await, (OK, "1".into()));

@@ -7,7 +7,7 @@ use session_redis::{RedisConfig, RedisHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::{Redis, RedisBuilder};
 
-use crate::here::*;
+use crate::support::*;
 
 /// A primary with a replica.
 struct Pair {
@@ -83,12 +83,12 @@ async fn a_logout_is_open_for_everybody(builder: RedisBuilder) {
     write(&pair.plain(), &bound, "in", &creating().with_owner(ann())).await.unwrap();
     pair.caught_up().await;
 
-    pair.replica.stop();
+    pair.replica.process().stop();
     for handler in [&one, &two, &one] {
         open("destroy", handler.destroy(&key, None).await);
         open("revoke", handler.index().unwrap().revoke(&ann(), None).await);
     }
-    pair.replica.resume();
+    pair.replica.process().resume();
 
     assert!(!confirmed(async || two.destroy(&key, None).await).await);
     assert_eq!(confirmed(async || two.index().unwrap().revoke(&ann(), None).await).await, 0);
@@ -117,7 +117,7 @@ async fn what_is_found_done_is_open(builder: RedisBuilder) {
     let version = handler.read(&changed).await.unwrap().unwrap().version;
     pair.caught_up().await;
 
-    pair.replica.stop();
+    pair.replica.process().stop();
     let hit = proxy.next(Direction::Request, Fault::CutReply);
     open("destroy", handler.destroy(&key, None).await);
     hit.wait().await;
@@ -127,7 +127,7 @@ async fn what_is_found_done_is_open(builder: RedisBuilder) {
     let hit = proxy.next(Direction::Request, Fault::CutReply);
     open("change", write(&handler, &changed, "changed", &at(&version)).await);
     hit.wait().await;
-    pair.replica.resume();
+    pair.replica.process().resume();
 
     assert_eq!(payload(&handler, &key).await, None);
     assert_eq!(payload(&handler, &changed).await.as_deref(), Some("changed"));
@@ -157,13 +157,13 @@ async fn an_owner_keeps_the_entry_of_a_session_as_long_as_no_replica_knows_of_it
         let version = handler.read(&leaving).await.unwrap().unwrap().version;
         assert_eq!(pair.owners().await, 2);
 
-        pair.replica.stop();
+        pair.replica.process().stop();
         open("destroy", handler.destroy(&ending, None).await);
         open("unbind", write(&handler, &leaving, "nobody's", &at(&version)).await);
         // Another process finds a session that is not the owner's any more.
         let other = pair.handler();
         open("revoke", other.index().unwrap().revoke(&bob, None).await);
-        pair.replica.resume();
+        pair.replica.process().resume();
         assert_eq!(pair.owners().await, 2);
     }
 }

@@ -8,7 +8,7 @@ use session_core::{ErrorKind, SessionHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::Redis;
 
-use crate::here::*;
+use crate::support::*;
 
 /// How many calls are dropped: 20,000, or as many as `SESSION_TEST_CANCELLATIONS` says,
 /// which a long run sets to a million and more.

@@ -8,7 +8,7 @@ use session_core::{CookieAction, ErrorKind, PageRequest, SessionHandler, Session
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Redis, RedisCluster, RedisClusterBuilder};
 
-use crate::here::*;
+use crate::support::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_served_while_their_slot_moves() {
@@ -85,7 +85,7 @@ async fn a_killed_primary_is_left_for_its_replica() {
     }
     let slot = cluster.slot(&name(&keys[0])).await.unwrap();
     let dying = cluster.primary_of(slot).await.unwrap();
-    cluster.nodes()[dying].kill();
+    cluster.nodes()[dying].process().kill();
     // Sessions on other nodes are served as if nothing had been.
     for key in &keys[1..] {
         let slot = cluster_slot(&cluster, dying, key).await;
@@ -100,7 +100,7 @@ async fn a_killed_primary_is_left_for_its_replica() {
     }
     assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", begin.elapsed());
     // The dead one's replica has none of its own.
-    let plain = crate::here::handler(&cluster.url());
+    let plain = crate::support::handler(&cluster.url());
     write(&plain, &keys[0], "changed", &replacing()).await.unwrap();
 }
 

@@ -6,8 +6,8 @@ macro_rules! on {
             use session_tests::servers::Shared;
 
             session_core::conformance! {
-                crate::here::shared(Shared::$server, $options),
-                crate::here::two(Shared::$server, $options),
+                crate::support::shared(Shared::$server, $options),
+                crate::support::two(Shared::$server, $options),
             }
         }
     };

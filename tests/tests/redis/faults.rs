@@ -10,7 +10,7 @@ use session_redis::{RedisConfig, RedisHandler};
 use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::Redis;
 
-use crate::here::*;
+use crate::support::*;
 
 const TIMEOUT: Duration = Duration::from_millis(300);
 

@@ -6,7 +6,7 @@ use session_core::{Owner, PageRequest, SessionHandler, WriteMode, WriteOptions};
 use session_redis::RedisHandler;
 use session_tests::servers::{Redis, RedisCluster};
 
-use crate::here::*;
+use crate::support::*;
 
 fn ann() -> Owner {
     Owner::new("ann").unwrap()

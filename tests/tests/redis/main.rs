@@ -2,19 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod acks;
 mod cancellation;
 mod cluster;
 mod conformance;
-mod counts;
+mod costs;
 mod faults;
-mod here;
 mod index;
-mod login;
 mod outages;
 mod records;
 mod refusals;
 mod scripts;
 mod sentinel;
 mod states;
+mod support;
 mod tls;

@@ -10,7 +10,7 @@ use session_tests::proxy::Proxy;
 use session_tests::servers::Redis;
 use tokio::sync::Barrier;
 
-use crate::here::*;
+use crate::support::*;
 
 /// Each operation in its turn is the first after a restart, on a connection that
 /// was idle meanwhile: none is lost, none is open.
@@ -22,7 +22,7 @@ async fn after_a_restart_the_first_call_goes_through() {
         let key = create(&handler, "0").await;
         for round in 0..6 {
             let version = handler.read(&key).await.unwrap().unwrap().version;
-            redis.kill();
+            redis.process().kill();
             redis.restart().await.unwrap();
             let begin = Instant::now();
             match round {
@@ -78,7 +78,7 @@ async fn a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
         .collect();
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        redis.kill();
+        redis.process().kill();
         redis.restart().await.unwrap();
         let begin = Instant::now();
         create(&handler, "back").await;
@@ -101,9 +101,9 @@ async fn a_stopped_server_is_answered_for_within_the_deadline() {
         let mut handler = handler(&url);
         let key = create(&handler, "session").await;
         if fresh {
-            handler = crate::here::handler(&url);
+            handler = crate::support::handler(&url);
         }
-        redis.stop();
+        redis.process().stop();
         let begin = Instant::now();
         let (read, written, touched, destroyed) = tokio::join!(
             handler.read(&key),
@@ -121,7 +121,7 @@ async fn a_stopped_server_is_answered_for_within_the_deadline() {
             // The kernel takes connections and commands for it; they may be executed.
             assert_eq!(err.is_indeterminate(), number > 0, "{err}");
         }
-        redis.resume();
+        redis.process().resume();
         create(&handler, "again").await;
     }
 }

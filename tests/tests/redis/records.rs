@@ -7,7 +7,7 @@ use session_core::{ErrorKind, ManualClock, SessionHandler, WriteMode, WriteOptio
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Redis, Shared};
 
-use crate::here::*;
+use crate::support::*;
 
 /// The limit is looked at before anything is sent: there is nobody to send it to.
 #[tokio::test]

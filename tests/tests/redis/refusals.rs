@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use session_core::{ErrorKind, SessionHandler};
 use session_tests::servers::Redis;
 
-use crate::here::*;
+use crate::support::*;
 
 #[tokio::test]
 async fn a_full_server_takes_nothing_more_and_destroys_all_the_same() {

@@ -3,7 +3,7 @@
 use session_core::SessionHandler;
 use session_tests::servers::{Redis, RedisCluster, redis_connection};
 
-use crate::here::*;
+use crate::support::*;
 
 #[tokio::test]
 async fn scripts_that_the_server_forgot_are_sent_once_and_nobody_notices() {

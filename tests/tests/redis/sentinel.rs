@@ -6,7 +6,7 @@ use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Redis, RedisSentinel};
 
-use crate::here::*;
+use crate::support::*;
 
 fn with_acks(url: &str) -> RedisHandler {
     RedisHandler::new(acks(url)).unwrap()
@@ -38,7 +38,7 @@ async fn a_killed_primary_is_left_for_the_new_one() {
     // The replica that will be chosen has the session.
     let acks = with_acks(&servers.url());
     write(&acks, &key, "replicated", &replacing()).await.unwrap();
-    servers.nodes()[old].kill();
+    servers.nodes()[old].process().kill();
     let new = servers.primary_after(old).await.unwrap();
     assert_ne!(new, old);
     let took = back(&handler).await;
@@ -102,14 +102,14 @@ async fn what_no_replica_confirmed_is_open() {
     let version = handler.read(&key).await.unwrap().unwrap().version;
     let primary = servers.primary().await.unwrap();
     let replicas = || servers.nodes().iter().enumerate().filter(|(index, _)| *index != primary);
-    replicas().for_each(|(_, replica)| replica.stop());
+    replicas().for_each(|(_, replica)| replica.process().stop());
     let results = [
         write(&handler, &fresh_key(), "new", &creating()).await.map(drop),
         write(&handler, &key, "changed", &at(&version)).await.map(drop),
         write(&handler, &key, "replaced", &replacing()).await.map(drop),
         handler.destroy(&key, None).await.map(drop),
     ];
-    replicas().for_each(|(_, replica)| replica.resume());
+    replicas().for_each(|(_, replica)| replica.process().resume());
     for result in results {
         let err = result.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
@@ -150,8 +150,8 @@ async fn acknowledged_destructions_survive_a_failover_with_acks() {
         .collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
     // Stopped first, so that nothing it still had to say gets out.
-    servers.nodes()[old].stop();
-    servers.nodes()[old].kill();
+    servers.nodes()[old].process().stop();
+    servers.nodes()[old].process().kill();
     servers.primary_after(old).await.unwrap();
     let (mut kept, mut destroyed) = (Vec::new(), Vec::new());
     for task in traffic {
@@ -182,17 +182,17 @@ async fn without_acks_a_failover_undoes_what_was_not_replicated() {
     let old = servers.primary().await.unwrap();
     for (index, replica) in servers.nodes().iter().enumerate() {
         if index != old {
-            replica.stop();
+            replica.process().stop();
         }
     }
     let _: u64 = servers.nodes()[old].query(&["CLIENT", "KILL", "TYPE", "replica"]).await.unwrap();
     for key in &keys {
         assert!(handler.destroy(key, None).await.unwrap());
     }
-    servers.nodes()[old].kill();
+    servers.nodes()[old].process().kill();
     for (index, replica) in servers.nodes().iter().enumerate() {
         if index != old {
-            replica.resume();
+            replica.process().resume();
         }
     }
     servers.primary_after(old).await.unwrap();
@@ -222,13 +222,13 @@ async fn a_wrong_name_or_no_sentinel_is_one_clear_line() {
 #[tokio::test]
 async fn a_sentinel_that_hangs_costs_nothing() {
     let servers = RedisSentinel::redis().start().await.unwrap();
-    servers.sentinels()[0].stop();
-    servers.sentinels()[1].kill();
+    servers.sentinels()[0].process().stop();
+    servers.sentinels()[1].process().kill();
     let begin = Instant::now();
     let handler = handler_of(&servers);
     create(&handler, "session").await;
     assert!(begin.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", begin.elapsed());
-    servers.sentinels()[0].resume();
+    servers.sentinels()[0].process().resume();
 }
 
 fn handler_of(servers: &RedisSentinel) -> RedisHandler {

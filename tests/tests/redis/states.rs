@@ -11,7 +11,7 @@ use session_redis::{RedisConfig, RedisHandler};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::here::*;
+use crate::support::*;
 
 /// Long enough for the last answer, which comes in the last quarter, to be in time however
 /// busy the machine is.

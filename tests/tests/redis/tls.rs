@@ -4,7 +4,7 @@ use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Authority, Certificate, PASSWORD, Redis};
 
-use crate::here::*;
+use crate::support::*;
 
 async fn server(authority: &Authority, which: Certificate) -> Redis {
     Redis::redis().tls(authority, which).password().start().await.unwrap()

@@ -178,65 +178,14 @@ impl Store {
             wire.fault(random).await;
             return Ok(());
         }
-        let lone = name == "lone-primary";
-        match (name, &mut **running) {
-            ("kill-server", Running::Redis(server)) => server.kill(),
-            ("kill-server", Running::Sql(server)) => server.kill(),
-            ("kill-server", Running::Mongo(server)) => server.kill(),
-            ("stop-server", Running::Redis(server)) => server.stop(),
-            ("stop-server", Running::Sql(server)) => server.stop(),
-            ("stop-server", Running::Mongo(server)) => server.stop(),
-            ("full", Running::Redis(server)) => configure(server, "maxmemory", "1").await?,
-            // Without a replica none of them may be written.
-            ("read-only", Running::Redis(server)) => {
-                configure(server, "min-replicas-to-write", "1").await?;
+        match name {
+            "failover" => fail_over(running, random).await,
+            "kill-primary" | "lone-primary" => {
+                *broken = kill_primary(running, name == "lone-primary", random).await?;
+                Ok(())
             }
-            ("read-only", Running::Sql(server)) => server.run("SET GLOBAL read_only = 1").await?,
-            ("flush-scripts", Running::Redis(server)) => {
-                let _: () = server.query(&["SCRIPT", "FLUSH"]).await?;
-            }
-            ("failover", Running::RedisSentinel(server)) => drop(server.failover().await?),
-            ("failover", Running::RedisCluster(server)) => {
-                let pair = random.usize(..3);
-                for replica in [pair, pair + 3] {
-                    if server.nodes()[replica].info("role").await? == "slave" {
-                        return server.failover(replica).await;
-                    }
-                }
-            }
-            ("failover", Running::MongoReplicaSet(server)) => drop(server.step_down().await?),
-            ("kill-primary" | "lone-primary", Running::RedisSentinel(server)) => {
-                *broken = server.primary().await?;
-                let nodes = server.nodes();
-                let others = nodes.iter().enumerate().filter(|(at, _)| at != broken);
-                let replicas: Vec<_> = others.map(|(_, node)| node).collect();
-                die(&nodes[*broken], if lone { &replicas } else { &[] }).await?;
-                server.primary_after(*broken).await?;
-            }
-            ("kill-primary" | "lone-primary", Running::RedisCluster(server)) => {
-                *broken = server.primary_of(random.u16(..16_384)).await?;
-                let nodes = server.nodes();
-                let replica = (*broken + 3) % nodes.len();
-                let replicas = [&nodes[replica]];
-                die(&nodes[*broken], if lone { &replicas } else { &[] }).await?;
-                server.promoted(replica).await?;
-            }
-            ("kill-primary" | "lone-primary", Running::MongoReplicaSet(server)) => {
-                server.settled().await?;
-                *broken = server.primary().await?;
-                let members = server.members();
-                let others = || members.iter().enumerate().filter(|(at, _)| lone && at != broken);
-                others().for_each(|(_, member)| member.stop());
-                if lone {
-                    tokio::time::sleep(ALONE).await;
-                }
-                members[*broken].kill();
-                others().for_each(|(_, member)| member.resume());
-                server.primary_after(*broken).await?;
-            }
-            _ => return Err(format!("this server knows no {name}").into()),
+            _ => fault_server(running, name).await,
         }
-        Ok(())
     }
 
     /// Repairs it.
@@ -253,9 +202,7 @@ impl Store {
             ("kill-server", Running::Redis(server)) => server.restart().await?,
             ("kill-server", Running::Sql(server)) => server.restart().await?,
             ("kill-server", Running::Mongo(server)) => server.restart().await?,
-            ("stop-server", Running::Redis(server)) => server.resume(),
-            ("stop-server", Running::Sql(server)) => server.resume(),
-            ("stop-server", Running::Mongo(server)) => server.resume(),
+            ("stop-server", server) => server.process().ok_or("there are several")?.resume(),
             ("full", Running::Redis(server)) => configure(server, "maxmemory", "0").await?,
             ("read-only", Running::Redis(server)) => {
                 configure(server, "min-replicas-to-write", "0").await?;
@@ -297,6 +244,84 @@ async fn with_user(server: Sql) -> Result<Sql> {
     Ok(server)
 }
 
+/// Breaks a server of one node.
+async fn fault_server(running: &Running, name: &str) -> Result<()> {
+    let unknown = || format!("this server knows no {name}");
+    match (name, running) {
+        ("kill-server", _) => running.process().ok_or_else(unknown)?.kill(),
+        ("stop-server", _) => running.process().ok_or_else(unknown)?.stop(),
+        ("full", Running::Redis(server)) => configure(server, "maxmemory", "1").await?,
+        // Without a replica none of them may be written.
+        ("read-only", Running::Redis(server)) => {
+            configure(server, "min-replicas-to-write", "1").await?;
+        }
+        ("read-only", Running::Sql(server)) => server.run("SET GLOBAL read_only = 1").await?,
+        ("flush-scripts", Running::Redis(server)) => {
+            let _: () = server.query(&["SCRIPT", "FLUSH"]).await?;
+        }
+        _ => return Err(unknown().into()),
+    }
+    Ok(())
+}
+
+/// Makes another node the primary, in good order.
+async fn fail_over(running: &Running, random: &mut fastrand::Rng) -> Result<()> {
+    match running {
+        Running::RedisSentinel(server) => server.failover().await.map(drop),
+        Running::RedisCluster(server) => {
+            let pair = random.usize(..3);
+            for replica in [pair, pair + 3] {
+                if server.nodes()[replica].info("role").await? == "slave" {
+                    return server.failover(replica).await;
+                }
+            }
+            Ok(())
+        }
+        Running::MongoReplicaSet(server) => server.step_down().await.map(drop),
+        _ => Err("this server has no replicas".into()),
+    }
+}
+
+/// Kills a primary, after some time without its replicas if it is to be `lone`, and
+/// waits for the next one. Returns which node it was.
+async fn kill_primary(running: &Running, lone: bool, random: &mut fastrand::Rng) -> Result<usize> {
+    match running {
+        Running::RedisSentinel(server) => {
+            let broken = server.primary().await?;
+            let nodes = server.nodes();
+            let others = nodes.iter().enumerate().filter(|(at, _)| *at != broken);
+            let replicas: Vec<_> = others.map(|(_, node)| node).collect();
+            die(&nodes[broken], if lone { &replicas } else { &[] }).await?;
+            server.primary_after(broken).await?;
+            Ok(broken)
+        }
+        Running::RedisCluster(server) => {
+            let broken = server.primary_of(random.u16(..16_384)).await?;
+            let nodes = server.nodes();
+            let replica = (broken + 3) % nodes.len();
+            let replicas = [&nodes[replica]];
+            die(&nodes[broken], if lone { &replicas } else { &[] }).await?;
+            server.promoted(replica).await?;
+            Ok(broken)
+        }
+        Running::MongoReplicaSet(server) => {
+            server.settled().await?;
+            let broken = server.primary().await?;
+            let members = server.members();
+            let others = || members.iter().enumerate().filter(|(at, _)| lone && *at != broken);
+            others().for_each(|(_, member)| member.process().stop());
+            if lone {
+                tokio::time::sleep(ALONE).await;
+            }
+            members[broken].process().kill();
+            others().for_each(|(_, member)| member.process().resume());
+            server.primary_after(broken).await?;
+            Ok(broken)
+        }
+        _ => Err("this server has no replicas".into()),
+    }
+}
+
 /// Sets something of a server that runs.
 async fn configure(server: &Redis, name: &str, value: &str) -> Result<()> {
     server.query(&["CONFIG", "SET", name, value]).await
@@ -305,12 +330,12 @@ async fn configure(server: &Redis, name: &str, value: &str) -> Result<()> {
 /// Kills a primary, if it has replicas after some time without them.
 async fn die(primary: &Redis, replicas: &[&Redis]) -> Result<()> {
     if !replicas.is_empty() {
-        replicas.iter().for_each(|replica| replica.stop());
+        replicas.iter().for_each(|replica| replica.process().stop());
         // What the system had in its buffers would reach them yet.
         let _: i64 = primary.query(&["CLIENT", "KILL", "TYPE", "replica"]).await?;
         tokio::time::sleep(ALONE).await;
     }
-    primary.kill();
-    replicas.iter().for_each(|replica| replica.resume());
+    primary.process().kill();
+    replicas.iter().for_each(|replica| replica.process().resume());
     Ok(())
 }

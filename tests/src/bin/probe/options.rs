@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use lexopt::prelude::*;
-use session_core::{Conflict, Excess, Exclusive, Outage, OwnerLimit, Policy, Serializers};
+use session_core::{Conflict, Excess, Exclusive, OwnerLimit, Policy, Serializers};
 use session_http::{CookieConfig, KeyRing, SameSite, SaveRule, Secure};
 
 /// What `--help` prints.
@@ -73,112 +73,71 @@ impl Options {
     /// Reads the command line; the first argument is the program.
     pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Asked, Error> {
         let mut options = Self::defaults();
-        let (mut lock, mut keys) = (None::<Exclusive>, Vec::new());
-        let (mut writer, mut fallback) = (None, None);
+        let mut later = Later::default();
         let mut args = lexopt::Parser::from_iter(args);
         while let Some(arg) = args.next()? {
             let Long(name) = arg else { return Err(arg.unexpected().into()) };
             let name = name.to_owned();
-            let Self { policy, cookie, .. } = &mut options;
-            match name.as_str() {
-                "help" => return Ok(Asked::Help),
-                "persist" => policy.persistent = true,
-                "rolling" => policy.rolling = true,
-                "partitioned" => cookie.partitioned = true,
-                "trust-proxy" => options.trust_proxy = true,
-                "save-on-5xx" => options.save_rule = SaveRule::Always,
-                "eager" => options.eager = true,
-                _ => {
-                    let value = args.value()?.string()?;
-                    let bad = |expected: &str| format!("--{name} takes {expected}");
-                    let time = || seconds(&value).ok_or_else(|| bad("seconds, as in 1.5"));
-                    let locks = &mut lock;
-                    match name.as_str() {
-                        "store" => options.store = value,
-                        "listen" => options.listen = value,
-                        "idle" => policy.idle = time()?,
-                        "absolute" => policy.absolute = Some(time()?),
-                        "throttle" => policy.touch_interval = Some(time()?),
-                        "name" => cookie.name = value,
-                        "path" => cookie.path = value,
-                        "domain" => cookie.domain = Some(value),
-                        "secure" => {
-                            cookie.secure = match value.as_str() {
-                                "on" => Secure::Always,
-                                "off" => Secure::Never,
-                                "auto" => Secure::Auto,
-                                _ => return Err(bad("on, off or auto").into()),
-                            }
-                        }
-                        "same-site" => {
-                            cookie.same_site = match value.as_str() {
-                                "lax" => SameSite::Lax,
-                                "strict" => SameSite::Strict,
-                                "none" => SameSite::None,
-                                "auto" => SameSite::Auto,
-                                _ => return Err(bad("lax, strict, none or auto").into()),
-                            }
-                        }
-                        "sign-key" => {
-                            let key = data_encoding::HEXLOWER_PERMISSIVE.decode(value.as_bytes());
-                            keys.push(key.map_err(|_| bad("hexadecimal digits"))?);
-                        }
-                        "grace" => policy.grace = time()?,
-                        "concurrency" => {
-                            policy.conflict = match value.as_str() {
-                                "merge" => Conflict::Merge,
-                                "strict" => Conflict::Strict,
-                                "last-write-wins" => Conflict::LastWriteWins,
-                                _ => return Err(bad("merge, strict or last-write-wins").into()),
-                            }
-                        }
-                        "lock-wait" => locks.get_or_insert_default().wait = time()?,
-                        "lock-lease" => locks.get_or_insert_default().lease = time()?,
-                        "on-store-error" => {
-                            let outage = value.parse::<Outage>();
-                            policy.outage =
-                                outage.map_err(|_| bad("fail, anonymous or stale:SECS"))?;
-                        }
-                        "deadline" => {
-                            let millis = value.parse().map_err(|_| bad("milliseconds"))?;
-                            policy.deadline = Duration::from_millis(millis);
-                        }
-                        "max-bytes" => {
-                            policy.max_bytes = value.parse().map_err(|_| bad("a number"))?;
-                        }
-                        "max-per-owner" => {
-                            let limit = owner_limit(&value);
-                            policy.per_owner =
-                                Some(limit.ok_or_else(|| bad("N:evict or N:refuse"))?);
-                        }
-                        "clock" => {
-                            options.virtual_clock = match value.as_str() {
-                                "real" => false,
-                                "virtual" => true,
-                                _ => return Err(bad("real or virtual").into()),
-                            }
-                        }
-                        "serializer" => writer = Some(value),
-                        "fallback-serializer" => fallback = Some(value),
-                        _ => return Err(format!("unknown option --{name}").into()),
-                    }
-                }
+            if name == "help" {
+                return Ok(Asked::Help);
+            }
+            if options.switch(&name) {
+                continue;
+            }
+            let value = Value { name, text: args.value()?.string()? };
+            if !(later.set(&value)?
+                || options.set(&value)?
+                || set_policy(&mut options.policy, &value)?
+                || set_cookie(&mut options.cookie, &value)?)
+            {
+                return Err(format!("unknown option --{}", value.name).into());
             }
         }
-        for (name, value) in [("store", &options.store), ("listen", &options.listen)] {
+        options.finish(later)
+    }
+
+    /// Sets what takes no value. Returns whether there is such an option, as the
+    /// functions do that set the others.
+    fn switch(&mut self, name: &str) -> bool {
+        match name {
+            "persist" => self.policy.persistent = true,
+            "rolling" => self.policy.rolling = true,
+            "partitioned" => self.cookie.partitioned = true,
+            "trust-proxy" => self.trust_proxy = true,
+            "save-on-5xx" => self.save_rule = SaveRule::Always,
+            "eager" => self.eager = true,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Sets what is neither the policy's nor the cookie's.
+    fn set(&mut self, value: &Value) -> Result<bool, Error> {
+        match value.name.as_str() {
+            "store" => self.store.clone_from(&value.text),
+            "listen" => self.listen.clone_from(&value.text),
+            "clock" => self.virtual_clock = value.one_of(&[("real", false), ("virtual", true)])?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Puts together what was read, and checks it.
+    fn finish(mut self, later: Later) -> Result<Asked, Error> {
+        for (name, value) in [("store", &self.store), ("listen", &self.listen)] {
             if value.is_empty() {
                 return Err(format!("--{name} is missing").into());
             }
         }
-        options.policy.exclusive = lock;
-        if !keys.is_empty() {
-            options.keys = Some(KeyRing::new(keys)?);
+        self.policy.exclusive = later.lock;
+        if !later.keys.is_empty() {
+            self.keys = Some(KeyRing::new(later.keys)?);
         }
-        for name in [fallback, writer].into_iter().flatten() {
-            options.serializers = options.serializers.with_writer(&name)?;
+        for name in [later.fallback, later.writer].into_iter().flatten() {
+            self.serializers = self.serializers.with_writer(&name)?;
         }
-        options.policy.check()?;
-        Ok(Asked::Run(Box::new(options)))
+        self.policy.check()?;
+        Ok(Asked::Run(Box::new(self)))
     }
 
     fn defaults() -> Self {
@@ -198,6 +157,112 @@ impl Options {
             virtual_clock: false,
             serializers: Serializers::default(),
         }
+    }
+}
+
+/// What several options make together.
+#[derive(Default)]
+struct Later {
+    lock: Option<Exclusive>,
+    keys: Vec<Vec<u8>>,
+    writer: Option<String>,
+    fallback: Option<String>,
+}
+
+impl Later {
+    /// Keeps what is put together at the end.
+    fn set(&mut self, value: &Value) -> Result<bool, Error> {
+        match value.name.as_str() {
+            "lock-wait" => self.lock.get_or_insert_default().wait = value.time()?,
+            "lock-lease" => self.lock.get_or_insert_default().lease = value.time()?,
+            "sign-key" => {
+                let key = data_encoding::HEXLOWER_PERMISSIVE.decode(value.text.as_bytes()).ok();
+                self.keys.push(value.known(key, "hexadecimal digits")?);
+            }
+            "serializer" => self.writer = Some(value.text.clone()),
+            "fallback-serializer" => self.fallback = Some(value.text.clone()),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// Sets what is the policy's.
+fn set_policy(policy: &mut Policy, value: &Value) -> Result<bool, Error> {
+    match value.name.as_str() {
+        "idle" => policy.idle = value.time()?,
+        "absolute" => policy.absolute = Some(value.time()?),
+        "throttle" => policy.touch_interval = Some(value.time()?),
+        "grace" => policy.grace = value.time()?,
+        "concurrency" => {
+            policy.conflict = value.one_of(&[
+                ("merge", Conflict::Merge),
+                ("strict", Conflict::Strict),
+                ("last-write-wins", Conflict::LastWriteWins),
+            ])?;
+        }
+        "on-store-error" => {
+            policy.outage = value.known(value.text.parse().ok(), "fail, anonymous or stale:SECS")?;
+        }
+        "deadline" => {
+            let millis = value.known(value.text.parse().ok(), "milliseconds")?;
+            policy.deadline = Duration::from_millis(millis);
+        }
+        "max-bytes" => policy.max_bytes = value.known(value.text.parse().ok(), "a number")?,
+        "max-per-owner" => {
+            policy.per_owner = Some(value.known(owner_limit(&value.text), "N:evict or N:refuse")?);
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Sets what is the cookie's.
+fn set_cookie(cookie: &mut CookieConfig, value: &Value) -> Result<bool, Error> {
+    match value.name.as_str() {
+        "name" => cookie.name.clone_from(&value.text),
+        "path" => cookie.path.clone_from(&value.text),
+        "domain" => cookie.domain = Some(value.text.clone()),
+        "secure" => {
+            cookie.secure = value.one_of(&[
+                ("on", Secure::Always),
+                ("off", Secure::Never),
+                ("auto", Secure::Auto),
+            ])?;
+        }
+        "same-site" => {
+            cookie.same_site = value.one_of(&[
+                ("lax", SameSite::Lax),
+                ("strict", SameSite::Strict),
+                ("none", SameSite::None),
+                ("auto", SameSite::Auto),
+            ])?;
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// An option with its value.
+struct Value {
+    name: String,
+    text: String,
+}
+
+impl Value {
+    /// Returns what was read, or says what the option takes.
+    fn known<T>(&self, read: Option<T>, expected: &str) -> Result<T, Error> {
+        read.ok_or_else(|| format!("--{} takes {expected}", self.name).into())
+    }
+
+    fn time(&self) -> Result<Duration, Error> {
+        self.known(seconds(&self.text), "seconds, as in 1.5")
+    }
+
+    fn one_of<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Error> {
+        let chosen = choices.iter().find(|(name, _)| *name == self.text).map(|(_, value)| *value);
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        self.known(chosen, &format!("one of {}", names.join(", ")))
     }
 }
 

@@ -28,7 +28,7 @@ const ADMIN: &str = "tests";
 /// use session_tests::servers::Mongo;
 ///
 /// let mongo = Mongo::mongodb().option("--notablescan").start().await?;
-/// mongo.kill();
+/// mongo.process().kill();
 /// mongo.restart().await?;
 /// # Ok(())
 /// # }
@@ -201,25 +201,10 @@ impl Mongo {
         self.directory.path()
     }
 
-    /// Returns the process, to stop it or to see its log.
+    /// Returns the process, to end or stop it, or to see its log.
     #[must_use]
     pub const fn process(&self) -> &Process {
         &self.process
-    }
-
-    /// Ends it as `kill -9` does.
-    pub fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Stops it in the middle of whatever it does, as SIGSTOP does.
-    pub fn stop(&self) {
-        self.process.stop();
-    }
-
-    /// Lets it go on after [`stop`](Self::stop).
-    pub fn resume(&self) {
-        self.process.resume();
     }
 
     /// Starts it again after it was ended, on the same port and with its files,
@@ -245,15 +230,6 @@ impl Mongo {
         }
         let user = doc! { "createUser": ADMIN, "pwd": PASSWORD, "roles": ["root"] };
         run(&self.client(false)?, user).await.map(drop)
-    }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Errors
-    ///
-    /// If it does not end in time.
-    pub async fn shutdown(&self) -> Result<()> {
-        self.process.shutdown().await
     }
 
     /// Returns a client of this one server, and of a user who may do everything.

@@ -26,7 +26,7 @@ const TRIES: usize = 5;
 ///
 /// let mariadb = Sql::mariadb().option("--max-allowed-packet=1M").start().await?;
 /// mariadb.run("SET GLOBAL read_only = 1").await?;
-/// mariadb.kill();
+/// mariadb.process().kill();
 /// mariadb.restart().await?;
 /// # Ok(())
 /// # }
@@ -191,25 +191,10 @@ impl Sql {
         self.directory.path()
     }
 
-    /// Returns the process, to stop it or to see its log.
+    /// Returns the process, to end or stop it, or to see its log.
     #[must_use]
     pub const fn process(&self) -> &Process {
         &self.process
-    }
-
-    /// Ends it as `kill -9` does.
-    pub fn kill(&self) {
-        self.process.kill();
-    }
-
-    /// Stops it in the middle of whatever it does, as SIGSTOP does.
-    pub fn stop(&self) {
-        self.process.stop();
-    }
-
-    /// Lets it go on after [`stop`](Self::stop).
-    pub fn resume(&self) {
-        self.process.resume();
     }
 
     /// Starts it again after it was ended, on the same port and with its files,
@@ -220,15 +205,6 @@ impl Sql {
     /// If it runs, or does not start.
     pub async fn restart(&self) -> Result<()> {
         self.process.start(async || self.connection().await.map(drop)).await
-    }
-
-    /// Asks it to end, and waits until it has.
-    ///
-    /// # Errors
-    ///
-    /// If it does not end in time.
-    pub async fn shutdown(&self) -> Result<()> {
-        self.process.shutdown().await
     }
 
     /// Opens a connection of a user who may do everything, past the network.

@@ -8,7 +8,7 @@ use axum::Router;
 use session_core::testkit::Chaos;
 use session_core::{ManagerBuilder, SessionManager};
 use session_http::{CookieConfig, LayerBuilder, Secure, SessionLayer};
-use session_tests::{Browser, Client};
+use session_tests::{Client, JarClient};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -51,7 +51,7 @@ pub(crate) fn cookie() -> CookieConfig {
 
 /// A server in this process, until it is dropped.
 pub(crate) struct Server {
-    pub(crate) a: Browser,
+    pub(crate) a: JarClient,
     task: JoinHandle<()>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn serve(router: Router) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    Server { a: Browser::new(Client::default(), vec![address], Arc::default()), task }
+    Server { a: JarClient::new(Client::default(), vec![address], Arc::default()), task }
 }
 
 /// Counts how often something happened.

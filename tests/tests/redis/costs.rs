@@ -11,7 +11,7 @@ use session_redis::RedisHandler;
 use session_tests::servers::Redis;
 use tower::ServiceExt;
 
-use crate::here::*;
+use crate::support::*;
 
 /// Everything that an operation may run, by itself or in a script.
 const COMMANDS: [&str; 16] = [

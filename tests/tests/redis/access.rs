@@ -10,7 +10,7 @@ use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{PASSWORD, Redis, RedisCluster, RedisSentinel};
 
-use crate::here::*;
+use crate::support::*;
 
 /// What the README says that a user needs.
 const RIGHTS: &str = "~session:* -@all +get +set +getrange +setrange +del +pttl +pexpire +time \
@@ -184,7 +184,7 @@ async fn who_may_not_say_hello_speaks_resp2() {
     let handler = handler(&url);
     let key = create(&handler, "session").await;
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
-    let resp3 = crate::here::handler(&format!("{url}?protocol=resp3"));
+    let resp3 = crate::support::handler(&format!("{url}?protocol=resp3"));
     match resp3.read(&key).await {
         Ok(found) => assert_eq!(found.unwrap().payload, "session"),
         Err(err) => assert_eq!(err.kind(), ErrorKind::PermissionDenied, "{err}"),
@@ -207,9 +207,9 @@ async fn a_socket_and_databases_work() {
     let url = format!("unix://{}?db=3&pass={PASSWORD}", socket.display());
     let handler = handler(&url);
     let key = create(&handler, "session").await;
-    let there = crate::here::handler(&format!("redis://:{PASSWORD}@{}/3", redis.address()));
+    let there = crate::support::handler(&format!("redis://:{PASSWORD}@{}/3", redis.address()));
     assert_eq!(payload(&there, &key).await.as_deref(), Some("session"));
-    let elsewhere = crate::here::handler(&format!("redis://:{PASSWORD}@{}/2", redis.address()));
+    let elsewhere = crate::support::handler(&format!("redis://:{PASSWORD}@{}/2", redis.address()));
     assert_eq!(payload(&elsewhere, &key).await, None);
 }
 
@@ -221,8 +221,8 @@ async fn an_applications_own_client_is_used() {
     let handler = RedisHandler::from_client(client, RedisConfig::default()).unwrap();
     handler.open().await.unwrap();
     let key = create(&handler, "session").await;
-    assert_eq!(payload(&crate::here::handler(&url), &key).await.as_deref(), Some("session"));
-    redis.kill();
+    assert_eq!(payload(&crate::support::handler(&url), &key).await.as_deref(), Some("session"));
+    redis.process().kill();
     redis.restart().await.unwrap();
     assert_eq!(payload(&handler, &key).await, None, "nothing was kept on disk");
     write(&handler, &key, "again", &creating()).await.unwrap();

@@ -15,7 +15,7 @@ use crate::{Client, Jar, Place, Reply};
 ///
 /// Its requests go to the servers in turn, as behind a load balancer.
 #[derive(Clone, Debug)]
-pub struct Browser {
+pub struct JarClient {
     client: Client,
     servers: Vec<SocketAddr>,
     turn: Arc<AtomicUsize>,
@@ -27,8 +27,8 @@ pub struct Browser {
     ahead: Arc<AtomicU64>,
 }
 
-impl Browser {
-    /// Opens a browser with an empty jar. `ahead` are the milliseconds by which
+impl JarClient {
+    /// Makes a client with an empty jar. `ahead` are the milliseconds by which
     /// its clock is ahead of the system's.
     #[must_use]
     pub fn new(client: Client, servers: Vec<SocketAddr>, ahead: Arc<AtomicU64>) -> Self {
