@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
-use session_core::{Error, ErrorKind, Operation, Result};
+use session_core::{Error, Result};
 use zeroize::Zeroizing;
 
-use crate::error;
+use crate::error::invalid;
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
@@ -21,7 +21,7 @@ pub(crate) enum Address {
 
 /// How the servers belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum Topology {
     Single,
     Sentinel,
     Cluster,
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
 /// What a URL says.
 #[derive(Clone)]
 pub(crate) struct Location {
-    pub(crate) kind: Kind,
+    pub(crate) topology: Topology,
     pub(crate) addresses: Vec<Address>,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Zeroizing<String>>,
@@ -61,13 +61,18 @@ impl Location {
     /// One server, without a password.
     pub(crate) fn single(address: Address) -> Self {
         Self {
-            kind: Kind::Single,
+            topology: Topology::Single,
             addresses: vec![address],
             user: None,
             password: None,
             database: 0,
             resp3: false,
         }
+    }
+
+    /// Whether the servers speak TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.addresses.iter().any(Address::is_tls)
     }
 
     /// Reads a URL.
@@ -81,14 +86,14 @@ impl Location {
         if query.contains('@') && !rest.starts_with('/') {
             return Err(invalid("percent-encode `?` in the user and the password, as %3F"));
         }
-        let (kind, tls) = match scheme.to_ascii_lowercase().as_str() {
-            "redis" | "valkey" => (Kind::Single, false),
-            "rediss" | "valkeys" => (Kind::Single, true),
+        let (topology, tls) = match scheme.to_ascii_lowercase().as_str() {
+            "redis" | "valkey" => (Topology::Single, false),
+            "rediss" | "valkeys" => (Topology::Single, true),
             "unix" | "redis+unix" => return Self::unix(rest, query),
-            "redis+sentinel" => (Kind::Sentinel, false),
-            "rediss+sentinel" => (Kind::Sentinel, true),
-            "redis+cluster" => (Kind::Cluster, false),
-            "rediss+cluster" => (Kind::Cluster, true),
+            "redis+sentinel" => (Topology::Sentinel, false),
+            "rediss+sentinel" => (Topology::Sentinel, true),
+            "redis+cluster" => (Topology::Cluster, false),
+            "rediss+cluster" => (Topology::Cluster, true),
             _ => return Err(unknown_scheme()),
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -96,15 +101,15 @@ impl Location {
             Some((login, hosts)) => (Some(login), hosts),
             None => (None, authority),
         };
-        let port = if kind == Kind::Sentinel { SENTINEL_PORT } else { PORT };
+        let port = if topology == Topology::Sentinel { SENTINEL_PORT } else { PORT };
         let addresses =
             hosts.split(',').map(|host| tcp(host, port, tls)).collect::<Result<Vec<_>>>()?;
-        if kind == Kind::Single && addresses.len() > 1 {
+        if topology == Topology::Single && addresses.len() > 1 {
             return Err(invalid(
                 "several hosts need redis+sentinel:// or redis+cluster:// in front",
             ));
         }
-        let mut location = Self { kind, addresses, ..Self::nowhere() };
+        let mut location = Self { topology, addresses, ..Self::nowhere() };
         if let Some(login) = login {
             let (user, password) = match login.split_once(':') {
                 Some((user, password)) => (user, Some(password)),
@@ -117,7 +122,7 @@ impl Location {
             location.database = database(path)?;
         }
         location.options(query, |_, _| Ok(false))?;
-        if kind == Kind::Cluster && location.database != 0 {
+        if topology == Topology::Cluster && location.database != 0 {
             return Err(invalid("a cluster has database 0 only"));
         }
         Ok(location)
@@ -173,9 +178,9 @@ impl Location {
 /// Shows neither user nor password.
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, addresses, user: _, password: _, database, resp3 } = self;
+        let Self { topology, addresses, user: _, password: _, database, resp3 } = self;
         f.debug_struct("Location")
-            .field("kind", kind)
+            .field("topology", topology)
             .field("addresses", addresses)
             .field("database", database)
             .field("resp3", resp3)
@@ -212,6 +217,10 @@ fn tcp(text: &str, default: u16, tls: bool) -> Result<Address> {
 }
 
 impl Address {
+    pub(crate) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp { tls: true, .. })
+    }
+
     /// Reads `host:port` as servers write it, without brackets around the host.
     #[cfg(feature = "cluster")]
     pub(crate) fn announced(text: &str, tls: bool) -> Option<Self> {
@@ -235,12 +244,10 @@ fn unknown_scheme() -> Error {
     invalid(format!("unknown scheme; known are {}", SCHEMES.join(", ")))
 }
 
-pub(crate) fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    error::new(ErrorKind::InvalidConfig, Operation::Configure, message)
-}
-
 #[cfg(test)]
 mod tests {
+    use session_core::ErrorKind;
+
     use super::*;
 
     fn at(host: &str, port: u16, tls: bool) -> Address {
@@ -273,10 +280,10 @@ mod tests {
     #[test]
     fn several_hosts_are_sentinels_or_a_cluster() {
         let sentinels = Location::parse("redis+sentinel://a,b:1/2").unwrap();
-        assert_eq!(sentinels.kind, Kind::Sentinel);
+        assert_eq!(sentinels.topology, Topology::Sentinel);
         assert_eq!(sentinels.addresses, [at("a", 26379, false), at("b", 1, false)]);
         let cluster = Location::parse("rediss+cluster://a,b").unwrap();
-        assert_eq!(cluster.kind, Kind::Cluster);
+        assert_eq!(cluster.topology, Topology::Cluster);
         assert_eq!(cluster.addresses, [at("a", 6379, true), at("b", 6379, true)]);
     }
 

@@ -143,8 +143,8 @@ impl<'a> Call<'a> {
             // What was just redirected or cut off goes on at once, but only once.
             if tries > 0 || failure.next == Next::Again {
                 let pause = pause(tries);
-                // The last quarter is left for an answer: whoever refuses all the time, or sends
-                // on to others, shall be heard, and not be asked once more when time is up.
+                // The last quarter is left for an answer, so that a server that keeps refusing or
+                // redirecting is reported as such and not as a timeout.
                 let last = self.until - self.client.timeout / 4;
                 if failure.next != Next::Lost && Instant::now() + pause > last {
                     return Err(failure);

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use session_core::{Operation, Result};
 
-#[cfg(not(all(feature = "cluster", feature = "sentinel")))]
-use crate::address::invalid;
-use crate::address::{Kind, Location};
+use crate::address::{Location, Topology};
 use crate::call::Call;
 #[cfg(feature = "cluster")]
 use crate::cluster::Cluster;
 use crate::config::RedisConfig;
 use crate::dial::{Dialer, Greeting, Target};
 use crate::error::Failure;
+#[cfg(not(all(feature = "cluster", feature = "sentinel")))]
+use crate::error::invalid;
 use crate::keys::Name;
 use crate::link::Link;
 #[cfg(feature = "cluster")]
@@ -88,29 +88,29 @@ impl Client {
             let dialer = Dialer { target, greeting: greeting.clone() };
             Servers::One(Arc::new(Node::new(dialer)))
         };
-        let servers = match location.kind {
+        let servers = match location.topology {
             #[cfg(feature = "sentinel")]
-            Kind::Sentinel => {
+            Topology::Sentinel => {
                 one(Target::Sentinel(Arc::new(Sentinels::new(location, config, &greeting))))
             }
             #[cfg(feature = "cluster")]
-            Kind::Cluster => Servers::Cluster(Box::new(Cluster::new(
+            Topology::Cluster => Servers::Cluster(Box::new(Cluster::new(
                 location.addresses.clone(),
                 greeting.clone(),
             ))),
             #[cfg(not(feature = "sentinel"))]
-            Kind::Sentinel => {
+            Topology::Sentinel => {
                 return Err(invalid(
                     "for Sentinel enable `sentinel` of session-redis (`redis-sentinel` of session-http)",
                 ));
             }
             #[cfg(not(feature = "cluster"))]
-            Kind::Cluster => {
+            Topology::Cluster => {
                 return Err(invalid(
                     "for Cluster enable `cluster` of session-redis (`redis-cluster` of session-http)",
                 ));
             }
-            Kind::Single => one(Target::Address(location.addresses[0].clone())),
+            Topology::Single => one(Target::Address(location.addresses[0].clone())),
         };
         Ok(Self::of(servers, config))
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use redis::{RedisError, Value};
+use redis::Value;
 use session_core::ErrorKind;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -90,7 +90,7 @@ impl Cluster {
 
     /// Returns the node at an address, which a redirection named.
     pub(crate) fn named(&self, to: &str) -> Option<Arc<Node>> {
-        let tls = matches!(self.seeds.first(), Some(Address::Tcp { tls: true, .. }));
+        let tls = self.seeds.iter().any(Address::is_tls);
         let address = Address::announced(to, tls)?;
         Some(self.write(|map| self.at(map, address)))
     }
@@ -197,14 +197,7 @@ struct Range {
 async fn ask(address: &Address, node: &Node) -> Result<Vec<Range>, Failure> {
     let mut cmd = redis::cmd("CLUSTER");
     cmd.arg("SLOTS");
-    let live = node.connected().await?;
-    let mut connection = live.connection.clone();
-    let sent = live.hear(connection.send_packed_command(&cmd)).await;
-    let answer = sent.and_then(|value| match value {
-        Value::ServerError(err) => Err(RedisError::from(err)),
-        value => Ok(value),
-    });
-    match answer {
+    match node.connected().await?.ask(&cmd).await {
         Ok(Value::Array(ranges)) => {
             let ranges: Vec<_> = ranges.iter().filter_map(|entry| range(entry, address)).collect();
             if ranges.is_empty() {

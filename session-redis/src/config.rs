@@ -8,7 +8,8 @@ use serde::Deserialize;
 use session_core::{Result, seconds};
 use zeroize::Zeroizing;
 
-use crate::address::{Address, Kind, Location, invalid};
+use crate::address::{Address, Location, Topology};
+use crate::error::invalid;
 use crate::keys::Keys;
 
 /// How to reach Redis or Valkey, and what to ask of it.
@@ -45,7 +46,7 @@ pub struct RedisConfig {
     /// a hash tag. Default `session:`.
     pub prefix: String,
     /// The longest that one call may take, with all its attempts. Default 2 s, at
-    /// least 1 ms.
+    /// least 1 ms, at most an hour.
     #[serde(with = "seconds")]
     pub timeout: Duration,
     /// The longest payload in bytes. Default 4 MiB, at least 1, at most 256 MiB.
@@ -144,8 +145,8 @@ impl RedisConfig {
     pub(crate) fn checked(&self) -> Result<(Location, Keys)> {
         let keys = Keys::new(&self.prefix)?;
         let location = self.location()?;
-        if self.timeout < Duration::from_millis(1) {
-            return Err(invalid("timeout must be at least 0.001 s"));
+        if !(MIN_TIMEOUT..=MAX_TIMEOUT).contains(&self.timeout) {
+            return Err(invalid("timeout must be from 0.001 s to 3600 s"));
         }
         if !(1..=MAX_RECORD_BYTES).contains(&self.max_record_bytes) {
             return Err(invalid("max_record_bytes must be from 1 to 268435456 (256 MiB)"));
@@ -153,16 +154,16 @@ impl RedisConfig {
         if self.min_replica_acks > 0 && !in_time(self.replica_timeout, self.timeout) {
             return Err(invalid("replica_timeout must be at least 0.001 s and less than timeout"));
         }
-        match (location.kind, &self.master) {
-            (Kind::Sentinel, None) => {
+        match (location.topology, &self.master) {
+            (Topology::Sentinel, None) => {
                 return Err(invalid(
                     "redis+sentinel needs the name of the primary, as in session.master=mymaster",
                 ));
             }
-            (Kind::Sentinel, Some(_)) | (_, None) => {}
+            (Topology::Sentinel, Some(_)) | (_, None) => {}
             _ => return Err(invalid("master is for redis+sentinel only")),
         }
-        let tls = location.addresses.iter().any(|at| matches!(at, Address::Tcp { tls: true, .. }));
+        let tls = location.is_tls();
         if tls && !cfg!(feature = "tls-rustls") {
             return Err(invalid("for TLS enable the feature `tls-rustls` of session-redis"));
         }
@@ -172,17 +173,26 @@ impl RedisConfig {
         Ok((location, keys))
     }
 
+    /// Refuses what says where the server is, for an application that is connected.
+    pub(crate) fn refuse_connecting(&self) -> Result<()> {
+        if self.names_parts() || self.url.is_some() {
+            let message =
+                "the client knows the server; leave out url, host, port, user, auth and database";
+            return Err(invalid(message));
+        }
+        Ok(())
+    }
+
+    /// Whether anything is set of what stands in place of a URL.
+    const fn names_parts(&self) -> bool {
+        let Self { host, port, user, auth, database, .. } = self;
+        host.is_some() || port.is_some() || user.is_some() || auth.is_some() || database.is_some()
+    }
+
     fn location(&self) -> Result<Location> {
         let Self { url, host, port, user, auth, database, .. } = self;
         if let Some(url) = url {
-            let parts = [
-                host.is_some(),
-                port.is_some(),
-                user.is_some(),
-                auth.is_some(),
-                database.is_some(),
-            ];
-            if parts.contains(&true) {
+            if self.names_parts() {
                 return Err(invalid(
                     "give either url, or host, port, user, auth and database, not both",
                 ));
@@ -205,10 +215,12 @@ impl RedisConfig {
     }
 }
 
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 const MAX_RECORD_BYTES: usize = 256 << 20;
 
 fn in_time(part: Duration, whole: Duration) -> bool {
-    part >= Duration::from_millis(1) && part < whole
+    part >= MIN_TIMEOUT && part < whole
 }
 
 /// Shows neither URL, users nor passwords.
@@ -278,6 +290,7 @@ mod tests {
             good().with_prefix(""),
             good().with_prefix("a{"),
             good().with_timeout(Duration::ZERO),
+            good().with_timeout(Duration::MAX),
             good().with_max_record_bytes(0),
             good().with_max_record_bytes(usize::MAX),
             good().with_replica_acks(1, Duration::ZERO),

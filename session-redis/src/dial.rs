@@ -41,12 +41,13 @@ pub(crate) enum Target {
     Client(redis::Client),
 }
 
-/// After so long without a word the system asks whether the other end is still there, and
-/// for so long it sends in vain, before it takes a connection for dead. An idle connection
-/// that a firewall has forgotten is noticed by that, before a call has to.
-const SILENT: Duration = Duration::from_secs(15);
+/// After so long without a word the system asks whether the other end is still there, so
+/// that an idle connection that a firewall has forgotten is noticed before a call has to.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 /// The pause before it asks again.
-const AGAIN: Duration = Duration::from_secs(5);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// For so long the system sends in vain before it takes a connection for dead.
+const UNACKED_FOR: Duration = Duration::from_secs(15);
 
 /// What is the same for all servers: login and trust.
 #[derive(Clone)]
@@ -145,7 +146,7 @@ impl Dialer {
     }
 }
 
-/// Marks a connection as gone when its task ends, also by a runtime that does.
+/// Marks a connection as gone when its task ends, even if the runtime shuts down.
 struct Ends(Arc<AtomicBool>);
 
 impl Drop for Ends {
@@ -161,10 +162,10 @@ fn settings() -> AsyncConnectionConfig {
 /// Has the system look after a connection.
 fn watch(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(SILENT).with_interval(AGAIN);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(SILENT))?;
+    socket.set_tcp_user_timeout(Some(UNACKED_FOR))?;
     Ok(())
 }
 
@@ -182,15 +183,12 @@ fn login(user: Option<&str>, password: Option<&str>, resp3: bool) -> RedisConnec
 
 /// Translates an error from before anything was said.
 fn refused(err: io::Error) -> Failure {
-    let message = match err.kind() {
-        io::ErrorKind::PermissionDenied => "the system refuses access to the socket",
-        _ => "the server cannot be reached; check host and port, and whether it runs",
-    };
-    let mut failure = Failure::unreachable(message, err);
-    if failure.message.starts_with("the system") {
-        (failure.kind, failure.next) = (ErrorKind::PermissionDenied, Next::GiveUp);
+    if err.kind() == io::ErrorKind::PermissionDenied {
+        let failure = Failure::unreachable("the system refuses access to the socket", err);
+        return Failure { kind: ErrorKind::PermissionDenied, next: Next::GiveUp, ..failure };
     }
-    failure
+    let message = "the server cannot be reached; check host and port, and whether it runs";
+    Failure::unreachable(message, err)
 }
 
 /// Shows where to, and nothing of the login.
@@ -218,8 +216,8 @@ mod tests {
         watch(&stream).unwrap();
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), SILENT);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
         #[cfg(target_os = "linux")]
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(SILENT));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKED_FOR));
     }
 }

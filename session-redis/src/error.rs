@@ -17,6 +17,11 @@ pub(crate) fn new(kind: ErrorKind, op: Operation, message: impl Into<Cow<'static
     Error::new(kind, op, message).with_backend(NAME)
 }
 
+/// Refuses a setting.
+pub(crate) fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    new(ErrorKind::InvalidConfig, Operation::Configure, message)
+}
+
 /// Why an attempt failed, and what may come next.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {

@@ -1,15 +1,13 @@
 //! The engine behind `redis:` and its relatives.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Deserialize;
-use session_core::{Clock, HandlerFactory, Result, SessionHandler, StoreUri, SystemClock, seconds};
+use session_core::{Clock, HandlerFactory, Result, SessionHandler, StoreUri, SystemClock};
 
 use crate::address::SCHEMES;
 use crate::config::RedisConfig;
+use crate::error::invalid;
 use crate::handler::RedisHandler;
 
 /// Serves `redis:` URIs: `redis://:password@host:6379/1?session.prefix=session_`.
@@ -43,51 +41,6 @@ impl Default for RedisFactory {
     }
 }
 
-/// What may follow the place, each with `session.` in front.
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Options {
-    prefix: String,
-    #[serde(with = "seconds")]
-    timeout: Duration,
-    max_record_bytes: usize,
-    min_replica_acks: u32,
-    #[serde(with = "seconds")]
-    replica_timeout: Duration,
-    master: Option<String>,
-    sentinel_user: Option<String>,
-    sentinel_auth: Option<String>,
-    ca_file: Option<PathBuf>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        let RedisConfig {
-            prefix,
-            timeout,
-            max_record_bytes,
-            min_replica_acks,
-            replica_timeout,
-            master,
-            sentinel_user,
-            sentinel_auth,
-            ca_file,
-            ..
-        } = RedisConfig::default();
-        Self {
-            prefix,
-            timeout,
-            max_record_bytes,
-            min_replica_acks,
-            replica_timeout,
-            master,
-            sentinel_user,
-            sentinel_auth,
-            ca_file,
-        }
-    }
-}
-
 #[async_trait]
 impl HandlerFactory for RedisFactory {
     fn schemes(&self) -> &[&'static str] {
@@ -95,29 +48,11 @@ impl HandlerFactory for RedisFactory {
     }
 
     async fn build(&self, uri: &StoreUri) -> Result<Arc<dyn SessionHandler>> {
-        let Options {
-            prefix,
-            timeout,
-            max_record_bytes,
-            min_replica_acks,
-            replica_timeout,
-            master,
-            sentinel_user,
-            sentinel_auth,
-            ca_file,
-        } = uri.options()?;
-        let config = RedisConfig {
-            prefix,
-            timeout,
-            max_record_bytes,
-            min_replica_acks,
-            replica_timeout,
-            master,
-            sentinel_user,
-            sentinel_auth,
-            ca_file,
-            ..RedisConfig::new(uri.expose())
-        };
+        let options: RedisConfig = uri.options()?;
+        if options.url.is_some() {
+            return Err(invalid("the URI is the URL; leave out session.url"));
+        }
+        let config = RedisConfig { url: Some(uri.expose().to_owned()), ..options };
         Ok(Arc::new(RedisHandler::new(config)?.with_clock(Arc::clone(&self.clock))))
     }
 }
@@ -152,6 +87,8 @@ mod tests {
             ("session.prefix=", "prefix"),
             ("session.prefix={", "hash tag"),
             ("session.master=m", "redis+sentinel"),
+            ("session.url=redis://h", "session.url"),
+            ("session.host=h", "host"),
             ("timeout=1", "session."),
         ] {
             let err = build(&format!("redis://:secret@h?{option}")).await.unwrap_err();

@@ -8,15 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use session_core::{
     Clock, ErrorKind, GcReport, GcRequest, HandlerInfo, Operation, Result, SessionHandler,
-    SessionIndex, SessionKey, SessionLister, SessionLocker, Stored, Version, WriteMode,
-    WriteOptions,
+    SessionIndex, SessionKey, SessionLister, SessionLocker, Stored, Version, WriteOptions,
 };
 
 use crate::client::Client;
 use crate::config::RedisConfig;
 use crate::error;
-#[cfg(feature = "tracing")]
-use crate::error::NAME;
 use crate::store::Store;
 
 /// Keeps each session under a key of its own, in Redis or Valkey.
@@ -82,29 +79,14 @@ impl RedisHandler {
     /// [`InvalidConfig`](ErrorKind::InvalidConfig) for impossible settings.
     #[expect(clippy::needless_pass_by_value, reason = "like the handlers of the other engines")]
     pub fn from_client(client: redis::Client, config: RedisConfig) -> Result<Self> {
-        if config
-            != (RedisConfig {
-                url: None,
-                host: None,
-                port: None,
-                user: None,
-                auth: None,
-                database: None,
-                ..config.clone()
-            })
-        {
-            let message =
-                "the client knows the server; leave out url, host, port, user, auth and database";
-            return Err(error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
-        }
+        config.refuse_connecting()?;
         let (_, keys) = config.checked()?;
         let client = Client::from_driver(client, &config)?;
         Ok(Self { store: Arc::new(Store::new(client, keys, &config)?) })
     }
 
-    /// Sets the clock by which ages and idle times are told and remaining ones
-    /// reckoned. It decides about no lifetime: the server's clock does. Clones
-    /// keep theirs.
+    /// Sets the clock used to report ages, idle times and remaining lifetimes.
+    /// Lifetimes themselves follow the server's clock. Clones keep theirs.
     #[must_use]
     pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { store: Arc::new(self.store.with_clock(clock)) }
@@ -139,12 +121,7 @@ impl SessionHandler for RedisHandler {
     /// within the timeout, [`PermissionDenied`](ErrorKind::PermissionDenied) if
     /// it refuses the login or the keys.
     async fn open(&self) -> Result<()> {
-        self.store.probe().await?;
-        #[cfg(feature = "tracing")]
-        for warning in self.store.warnings(Operation::Open).await? {
-            tracing::warn!(target: "session", backend = NAME, "{warning}");
-        }
-        Ok(())
+        self.store.open().await
     }
 
     async fn read(&self, key: &SessionKey) -> Result<Option<Stored>> {
@@ -157,13 +134,11 @@ impl SessionHandler for RedisHandler {
         payload: Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
-        let create = options.mode == WriteMode::Create;
-        let op = if create { Operation::Create } else { Operation::Write };
         if payload.len() > self.store.max_record_bytes {
             let message = "the session is larger than max_record_bytes; store less, or raise it";
-            return Err(error::new(ErrorKind::TooLarge, op, message));
+            return Err(error::new(ErrorKind::TooLarge, options.mode.operation(), message));
         }
-        self.store.write(op, key, &payload, options).await
+        self.store.write(key, &payload, options).await
     }
 
     async fn touch(&self, key: &SessionKey, idle: Duration) -> Result<bool> {

@@ -7,7 +7,10 @@ mod client;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod config;
+mod cursor;
+mod destroy;
 mod dial;
+mod draft;
 mod error;
 mod factory;
 mod handler;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+#[cfg(any(feature = "cluster", feature = "sentinel"))]
+use redis::{Cmd, RedisError, Value};
 use tokio::time::Instant;
 
 use crate::dial::Dialer;
@@ -31,7 +33,7 @@ pub(crate) struct Live {
     silence: Arc<Silence>,
 }
 
-/// For how long those who gave up waiting were told nothing, since anybody was.
+/// How long callers have waited in vain since the last answer on this connection.
 struct Silence {
     answers: AtomicU64,
     waited: Mutex<Waited>,
@@ -58,9 +60,9 @@ impl Live {
 
     /// Waits for an answer that comes over this connection.
     ///
-    /// Whoever gives up first drops this, and nobody may be left to notice that the other
-    /// end is gone without a word. So the time counts that was waited in vain, of one caller
-    /// or of several; those who wait at the same time count once.
+    /// A caller that gives up drops this, and nobody may be left to notice that the other end
+    /// is gone without a word. So waits without an answer add up, of one caller or of several;
+    /// waits at the same time count once.
     pub(crate) async fn hear<T>(&self, answer: impl Future<Output = T>) -> T {
         let wait = Wait {
             live: self,
@@ -71,6 +73,16 @@ impl Live {
         self.silence.answers.fetch_add(1, Ordering::Relaxed);
         drop(wait);
         answer
+    }
+
+    /// Sends a command that only asks, as part of finding a server.
+    #[cfg(any(feature = "cluster", feature = "sentinel"))]
+    pub(crate) async fn ask(&self, cmd: &Cmd) -> Result<Value, RedisError> {
+        let mut connection = self.connection.clone();
+        match self.hear(connection.send_packed_command(cmd)).await? {
+            Value::ServerError(err) => Err(RedisError::from(err)),
+            value => Ok(value),
+        }
     }
 
     /// Lets go of a connection that is no good. Calls that wait on it still get

@@ -16,7 +16,7 @@ use crate::store::failed;
 
 /// For how long the number of a grant is remembered after its lease, in
 /// milliseconds. After that the server's clock sees to it that numbers rise.
-const REMEMBERED: u64 = 3_600_000;
+const GRANT_KEPT: u64 = 3_600_000;
 
 /// The longest lease in milliseconds, ten years.
 const MAX_LEASE: u64 = 315_360_000_000;
@@ -52,7 +52,7 @@ impl SessionLocker for RedisHandler {
         let lease = millis(lease).min(MAX_LEASE);
         let script = &self.store.scripts.lock;
         let token = self.on_lock(key, script, Repeat::Never, |cmd| {
-            cmd.arg(lease).arg(REMEMBERED);
+            cmd.arg(lease).arg(GRANT_KEPT);
         });
         Ok(Some(token.await?).filter(|token| *token > 0).map(FencingToken))
     }
@@ -61,7 +61,7 @@ impl SessionLocker for RedisHandler {
         let lease = millis(lease).min(MAX_LEASE);
         let script = &self.store.scripts.renew;
         let held = self.on_lock(key, script, Repeat::Harmless, |cmd| {
-            cmd.arg(lease).arg(REMEMBERED).arg(token.0);
+            cmd.arg(lease).arg(GRANT_KEPT).arg(token.0);
         });
         Ok(held.await? > 0)
     }
@@ -69,7 +69,7 @@ impl SessionLocker for RedisHandler {
     async fn unlock(&self, key: &SessionKey, token: FencingToken) -> Result<bool> {
         let script = &self.store.scripts.unlock;
         let held = self.on_lock(key, script, Repeat::Harmless, |cmd| {
-            cmd.arg(REMEMBERED).arg(token.0);
+            cmd.arg(GRANT_KEPT).arg(token.0);
         });
         Ok(held.await? > 0)
     }

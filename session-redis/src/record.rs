@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use session_core::{Error, ErrorKind, Operation, Owner, SessionKey, SessionMeta, Timestamp};
+use session_core::{
+    Error, ErrorKind, Operation, Owner, SessionKey, SessionMeta, Timestamp, Version,
+};
 
 use crate::error;
 
@@ -18,7 +20,7 @@ const POINTER: u8 = 1;
 
 /// The longest lifetime in milliseconds, 35,000 years: a number that the
 /// server's scripts, which count in floating point, still know exactly.
-const MAX_MILLIS: u64 = 1 << 50;
+const MAX_LIFETIME: u64 = 1 << 50;
 /// Milliseconds by which clocks of machines that are kept in step may differ.
 const SKEW: u64 = 1000;
 
@@ -148,7 +150,13 @@ impl Record {
 /// Returns a duration in milliseconds. Parts of one count as a whole one, so
 /// that nothing ends early and only nothing is nothing.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    Timestamp::default().after(duration).as_millis().min(MAX_MILLIS)
+    Timestamp::default().after(duration).as_millis().min(MAX_LIFETIME)
+}
+
+/// Returns a version as it stands in a record. One that is not of this engine
+/// is one that no record has.
+pub(crate) fn expected(version: &Version) -> [u8; 8] {
+    version.as_counter().unwrap_or(0).to_le_bytes()
 }
 
 /// Something under a session's key is not a session.
@@ -233,6 +241,6 @@ mod tests {
         assert_eq!(millis(Duration::ZERO), 0);
         assert_eq!(millis(Duration::from_nanos(1)), 1);
         assert_eq!(millis(Duration::from_micros(1500)), 2);
-        assert_eq!(millis(Duration::MAX), MAX_MILLIS);
+        assert_eq!(millis(Duration::MAX), MAX_LIFETIME);
     }
 }

@@ -9,6 +9,10 @@
 //! [`record`](crate::record) for what stands where.
 
 use redis::{Cmd, Script as Driver};
+use session_core::{Error, Operation};
+
+use crate::error::{self, NAME};
+use crate::record;
 
 /// A script and its hash.
 pub(crate) struct Script {
@@ -70,6 +74,18 @@ pub(crate) mod code {
     pub(crate) const TAKEN: i64 = 4;
     pub(crate) const FOREIGN: i64 = 5;
     pub(crate) const ENTER_FIRST: i64 = 6;
+}
+
+/// Makes the error of a script's refusal.
+pub(crate) fn refusal(op: Operation, reply: i64) -> Error {
+    match reply {
+        code::ABSENT => Error::gone(op).with_backend(NAME),
+        code::CONFLICT => Error::conflict(op).with_backend(NAME),
+        code::LOCKED => Error::lock_lost(op).with_backend(NAME),
+        code::TAKEN => Error::already_exists().with_backend(NAME),
+        code::FOREIGN => record::foreign(op),
+        _ => error::unexpected().into_error(op),
+    }
 }
 
 /// Writes a record.

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use redis::{Cmd, RedisError, Value};
+use redis::Value;
 use session_core::ErrorKind;
 
 use crate::address::{Address, Location};
 use crate::config::RedisConfig;
 use crate::dial::Greeting;
-use crate::error::{self, Failure, Next};
+use crate::error::{self, Failure, Next, at_greeting};
 use crate::link::Live;
 
 /// The Sentinels, and the name of what they watch.
@@ -38,7 +38,7 @@ impl Sentinels {
             addresses: location.addresses.clone(),
             greeting: greeting.with_login(user.as_deref(), password.as_deref()),
             master: config.master.clone().unwrap_or_default(),
-            tls: matches!(location.addresses.first(), Some(Address::Tcp { tls: true, .. })),
+            tls: location.is_tls(),
             found: Mutex::default(),
         }
     }
@@ -90,7 +90,7 @@ impl Sentinels {
         let live = self.greeting.connect(sentinel).await?;
         let mut cmd = redis::cmd("SENTINEL");
         cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let address = match ask(&live, &cmd).await? {
+        let address = match live.ask(&cmd).await.map_err(|err| at_greeting(&err))? {
             Value::Array(parts) => self.address(&parts).ok_or_else(error::unexpected)?,
             Value::Nil => {
                 return Err(Failure::new(
@@ -102,7 +102,7 @@ impl Sentinels {
             _ => return Err(error::unexpected()),
         };
         let primary = greeting.connect(&address).await?;
-        match ask(&primary, &redis::cmd("ROLE")).await {
+        match primary.ask(&redis::cmd("ROLE")).await.map_err(|err| at_greeting(&err)) {
             Ok(Value::Array(role)) if !is_primary(&role) => Err(Failure::new(
                 ErrorKind::Unavailable,
                 Next::Again,
@@ -119,17 +119,6 @@ impl Sentinels {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         Some(Address::Tcp { host: text(host)?, port: text(port)?.parse().ok()?, tls: self.tls })
     }
-}
-
-/// Sends a command that only asks, to a connection that is new.
-async fn ask(live: &Live, cmd: &Cmd) -> Result<Value, Failure> {
-    let mut connection = live.connection.clone();
-    let sent = live.hear(connection.send_packed_command(cmd)).await;
-    let answer = sent.and_then(|value| match value {
-        Value::ServerError(err) => Err(RedisError::from(err)),
-        value => Ok(value),
-    });
-    answer.map_err(|err| error::at_greeting(&err))
 }
 
 fn is_primary(role: &[Value]) -> bool {

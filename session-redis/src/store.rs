@@ -15,7 +15,7 @@ use crate::client::{Client, Place};
 use crate::config::RedisConfig;
 use crate::error::{self, Failure, NAME, Next};
 use crate::keys::Keys;
-use crate::record::Record;
+use crate::record::{MAX_HEAD, Record};
 use crate::scripts::Scripts;
 
 /// What clones share.
@@ -34,8 +34,6 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(client: Client, keys: Keys, config: &RedisConfig) -> Result<Self> {
-        let mut seed = [0; 8];
-        OsRandom.fill(&mut seed)?;
         let mut info = HandlerInfo::new(NAME);
         info.expires_natively = true;
         info.max_payload = Some(config.max_record_bytes);
@@ -46,7 +44,7 @@ impl Store {
             clock: Arc::new(SystemClock),
             max_record_bytes: config.max_record_bytes,
             info,
-            next_version: AtomicU64::new(u64::from_le_bytes(seed)),
+            next_version: AtomicU64::new(OsRandom.number()?),
             no_ifeq: AtomicBool::new(false),
         })
     }
@@ -101,9 +99,43 @@ impl Store {
         }))
     }
 
+    /// Reads the headers of some records. `None` for each that there is none of,
+    /// and for what is not a session.
+    pub(crate) async fn heads(
+        &self,
+        op: Operation,
+        keys: &[SessionKey],
+    ) -> Result<Vec<Option<Record>>> {
+        let call = self.client.begin(op);
+        let heads = keys.iter().map(|key| self.head(call, key));
+        futures_util::future::join_all(heads).await.into_iter().collect()
+    }
+
+    async fn head(&self, call: Call<'_>, key: &SessionKey) -> Result<Option<Record>> {
+        let name = self.keys.session(key);
+        let mut cmd = Cmd::with_capacity(4, name.len());
+        cmd.arg("GETRANGE").arg(&name).arg(0).arg(MAX_HEAD - 1);
+        match call.ask(Place::Key(&name), &cmd, Repeat::Harmless).await {
+            Ok(Value::BulkString(bytes)) => Ok(Record::decode(call.op, bytes.into()).ok()),
+            Ok(_) => Err(error::unexpected().into_error(call.op)),
+            Err(failure) if failure.kind == ErrorKind::Corrupt => Ok(None),
+            Err(failure) => Err(failure.into_error(call.op)),
+        }
+    }
+
+    /// Finds out what the server can do, and what of its settings endangers sessions.
+    pub(crate) async fn open(&self) -> Result<()> {
+        self.probe().await?;
+        #[cfg(feature = "tracing")]
+        for warning in self.warnings(Operation::Open).await? {
+            tracing::warn!(target: "session", backend = NAME, "{warning}");
+        }
+        Ok(())
+    }
+
     /// Finds out whether the server has a conditional `SET`, by one that can
     /// neither match a session nor make one.
-    pub(crate) async fn probe(&self) -> Result<()> {
+    async fn probe(&self) -> Result<()> {
         let call = self.client.begin(Operation::Open);
         let name = self.keys.session(&SessionKey::from_bytes([0; 32]));
         let mut cmd = redis::cmd("SET");

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::address::{Address, Location, invalid};
+use crate::address::Location;
 use crate::config::RedisConfig;
-use crate::error::{Failure, Next};
+use crate::error::{Failure, Next, invalid};
 
 /// Whom to trust.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Tls {
     /// The process's crypto provider is used if it has one, and ring if not:
     /// nothing is installed for the whole process.
     pub(crate) fn for_location(location: &Location, config: &RedisConfig) -> Result<Option<Self>> {
-        if !location.addresses.iter().any(|at| matches!(at, Address::Tcp { tls: true, .. })) {
+        if !location.is_tls() {
             return Ok(None);
         }
         let roots = match &config.ca_file {

@@ -1,46 +1,21 @@
-//! Writing, touching and destroying records.
+//! Writing and touching records.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{Cmd, RedisWrite, ToRedisArgs, Value};
+use redis::Value;
 use session_core::{
     Error, ErrorKind, Operation, Result, SessionKey, Version, WriteMode, WriteOptions,
 };
 
 use crate::call::{Answer, Call, Repeat};
 use crate::client::Place;
-use crate::error::{self, Failure, Next};
+use crate::draft::{Draft, Written, cover};
+use crate::error::{self, Failure, NAME, Next};
 use crate::index::Entry;
-use crate::keys::Name;
-use crate::record::{self, HEAD, Header, Record, millis};
-use crate::scripts::code;
+use crate::record::{self, Header, Record, millis};
+use crate::scripts::{code, refusal};
 use crate::store::{Store, failed};
-
-/// A write on its way.
-struct Draft<'a> {
-    key: &'a SessionKey,
-    name: Name<'a>,
-    header: Header,
-    owner: &'a [u8],
-    payload: &'a Bytes,
-    mode: &'a WriteMode,
-}
-
-/// A header, an owner and a payload as one argument.
-struct Written<'a>(&'a [u8; HEAD], &'a [u8], &'a [u8]);
-
-impl ToRedisArgs for Written<'_> {
-    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        use std::io::Write as _;
-        let Self(head, owner, payload) = self;
-        let mut arg = out.writer_for_next_arg();
-        for part in [&head[..], owner, payload] {
-            // Commands are written to memory, which takes everything.
-            let _ = arg.write_all(part);
-        }
-    }
-}
 
 impl Store {
     /// Writes a record as the options say.
@@ -49,11 +24,11 @@ impl Store {
     /// the record is another's: a live session is never without its entry.
     pub(crate) async fn write(
         &self,
-        op: Operation,
         key: &SessionKey,
         payload: &Bytes,
         options: &WriteOptions,
     ) -> Result<Version> {
+        let op = options.mode.operation();
         let call = self.client.begin(op);
         let now = self.clock.now();
         let owner = match &options.owner {
@@ -110,9 +85,9 @@ impl Store {
         cmd.arg("NX").arg("PX").arg(draft.header.lifetime);
         match call.tell(draft.place(), &cmd, Repeat::Never).await {
             Ok(Answer { value: Value::Okay, unconfirmed }) => Ok(done(unconfirmed)),
-            Ok(Answer { value: Value::Nil, .. }) => Err(taken()),
+            Ok(Answer { value: Value::Nil, .. }) => Err(Error::already_exists().with_backend(NAME)),
             Ok(_) => Err(error::unexpected().into_error(call.op)),
-            Err(failure) => Box::pin(self.settle(call, draft, failure)).await,
+            Err(failure) => Box::pin(self.find_out(call, draft, failure)).await,
         }
     }
 
@@ -143,7 +118,7 @@ impl Store {
                 self.without_ifeq();
                 self.by_script(call, draft).await
             }
-            Err(failure) => Box::pin(self.settle(call, draft, failure)).await,
+            Err(failure) => Box::pin(self.find_out(call, draft, failure)).await,
         }
     }
 
@@ -152,7 +127,7 @@ impl Store {
         loop {
             let answer = match self.run_write(call, draft).await {
                 Ok(answer) => answer,
-                Err(failure) => return Box::pin(self.settle(call, draft, failure)).await,
+                Err(failure) => return Box::pin(self.find_out(call, draft, failure)).await,
             };
             match answer.value {
                 Value::Int(code::ENTER_FIRST) => self.enter(call, draft).await?,
@@ -178,7 +153,7 @@ impl Store {
         let expected: &[u8] = match draft.mode {
             WriteMode::Create => b"none",
             WriteMode::Replace => b"any",
-            WriteMode::IfVersion(version) => &expected(version),
+            WriteMode::IfVersion(version) => &record::expected(version),
         };
         let write = &self.scripts.write;
         call.run(draft.place(), write, Repeat::Never, |cmd| {
@@ -199,7 +174,12 @@ impl Store {
     /// The script knows this very write by its version. If the write is there, or
     /// happens now, all is well, for it happens only once. Whatever else is found
     /// may have come after it, so that nobody can say.
-    async fn settle(&self, call: Call<'_>, draft: &Draft<'_>, failure: Failure) -> Result<Answer> {
+    async fn find_out(
+        &self,
+        call: Call<'_>,
+        draft: &Draft<'_>,
+        failure: Failure,
+    ) -> Result<Answer> {
         let certain = match draft.mode {
             WriteMode::Create | WriteMode::IfVersion(_) => failure.kind == ErrorKind::Unavailable,
             WriteMode::Replace => false,
@@ -260,117 +240,8 @@ impl Store {
             }
         }
     }
-
-    /// Removes a record.
-    pub(crate) async fn destroy(
-        &self,
-        key: &SessionKey,
-        only_at: Option<&Version>,
-    ) -> Result<bool> {
-        let call = self.client.begin(Operation::Destroy);
-        let expected = only_at.map(expected);
-        let expected = expected.as_ref().map_or(&b""[..], |version| version);
-        self.remove(call, key, expected, b"").await
-    }
-
-    /// Removes a record that has this version and this owner; nothing stands for any.
-    ///
-    /// As long as no replica has confirmed it, the owner's entry stays: a failover may
-    /// bring the record back, and whoever ends all sessions of the owner must find it.
-    pub(crate) async fn remove(
-        &self,
-        call: Call<'_>,
-        key: &SessionKey,
-        version: &[u8],
-        owner: &[u8],
-    ) -> Result<bool> {
-        let name = self.keys.session(key);
-        // A version lives once, so that a removal at one is not done twice; but
-        // its answer would be another.
-        let repeat = if version.is_empty() { Repeat::Harmless } else { Repeat::Never };
-        let answer = call
-            .run(Place::Key(&name), &self.scripts.destroy, repeat, |cmd| {
-                cmd.arg(1).arg(&name).arg(version).arg(owner);
-                cmd.arg(if self.client.acks.is_some() { 1 } else { 0 });
-            })
-            .await
-            .map_err(failed(call))?;
-        let (removed, entry) = match answer.value {
-            Value::Int(code::ABSENT) => (false, None),
-            Value::Int(code::DONE) => (true, None),
-            Value::Int(reply) => return Err(refusal(call.op, reply)),
-            Value::Array(reply) => (true, Some(Entry::from_reply(reply).map_err(failed(call))?)),
-            _ => return Err(error::unexpected().into_error(call.op)),
-        };
-        if let Some(failure) = answer.unconfirmed {
-            return Err(failure.into_error(call.op));
-        }
-        if let Some(entry) = entry {
-            self.leave(call, key, &entry).await;
-        }
-        Ok(removed)
-    }
-}
-
-impl Draft<'_> {
-    const fn place(&self) -> Place<'_> {
-        Place::Key(&self.name)
-    }
-
-    /// Begins a `SET`, with room for what follows.
-    fn set(&self, more: usize) -> Cmd {
-        let len = self.name.len() + HEAD + self.owner.len() + self.payload.len() + 64 + more;
-        let mut cmd = Cmd::with_capacity(7, len);
-        let head = self.header.encode();
-        cmd.arg("SET").arg(&self.name).arg(Written(&head, self.owner, self.payload));
-        cmd
-    }
-
-    /// Keeps the entry of the record that is replaced, if it stays long enough.
-    fn keep_entry(&mut self, old: &Record) -> bool {
-        let Header { entry, covered, touched, .. } = old.header;
-        let elapsed = self.header.touched.saturating_sub(touched);
-        let covered = covered.saturating_sub(elapsed);
-        let keeps = entry != 0 && old.owner() == self.owner && covered >= self.header.lifetime;
-        if keeps {
-            (self.header.entry, self.header.covered) = (entry, covered);
-        }
-        keeps
-    }
-}
-
-/// Returns for how long an owner's entry shall stay: for twice the lifetime, so
-/// that every second touch at most renews it, but not past the absolute deadline.
-fn cover(lifetime: u64, absolute: u64) -> u64 {
-    let twice = lifetime.saturating_mul(2);
-    if absolute > 0 { twice.min(absolute.max(lifetime)) } else { twice }
-}
-
-/// Returns a version as it stands in a record. One that is not of this engine
-/// is one that no record has.
-fn expected(version: &Version) -> [u8; 8] {
-    version.as_counter().unwrap_or(0).to_le_bytes()
 }
 
 const fn done(unconfirmed: Option<Failure>) -> Answer {
     Answer { value: Value::Int(code::DONE), unconfirmed }
-}
-
-/// Makes the error of a script's refusal.
-fn refusal(op: Operation, reply: i64) -> Error {
-    let (kind, message) = match reply {
-        code::ABSENT => (ErrorKind::Gone, "the session has ended; begin a new one"),
-        code::CONFLICT => {
-            (ErrorKind::Conflict, "somebody else wrote first; read the session again")
-        }
-        code::LOCKED => (ErrorKind::Locked, "the lock was lost; read the session again"),
-        code::TAKEN => return taken(),
-        code::FOREIGN => return record::foreign(op),
-        _ => return error::unexpected().into_error(op),
-    };
-    error::new(kind, op, message)
-}
-
-fn taken() -> Error {
-    error::new(ErrorKind::AlreadyExists, Operation::Create, "the key is taken; draw another id")
 }
