@@ -131,7 +131,7 @@ impl<'a> Call<'a> {
             match &failure.next {
                 Next::GiveUp | Next::SendScript | Next::Syntax => return Err(failure),
                 Next::Lost if repeat == Repeat::Never => return Err(failure),
-                Next::Ask(to) => asking = self.client.redirected(to),
+                Next::Ask(to) => asking = self.client.redirected(place, to),
                 Next::Moved(to) => self.client.moved(place, to),
                 Next::Lost | Next::Reconnect => self.client.lost_track(),
                 Next::Again => {

@@ -130,6 +130,15 @@ impl Greeting {
 }
 
 impl Dialer {
+    /// Returns where it leads, if that is always the same place.
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn address(&self) -> Option<&Address> {
+        match &self.target {
+            Target::Address(address) => Some(address),
+            _ => None,
+        }
+    }
+
     /// Makes a connection.
     pub(crate) async fn dial(&self) -> Result<Live, Failure> {
         match &self.target {

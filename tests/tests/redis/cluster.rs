@@ -74,6 +74,24 @@ async fn served_while_their_slot_moves(
     }
 }
 
+/// Nodes behind one host may know nothing but their ports.
+#[tokio::test]
+async fn a_redirection_that_names_no_host_leads_to_the_one_that_was_asked() {
+    let unknown = "cluster-preferred-endpoint-type unknown-endpoint";
+    let cluster = RedisCluster::redis().config(unknown).start().await.unwrap();
+    let config = RedisConfig::new(cluster.url()).with_prefix("{moving}:");
+    let handler = RedisHandler::new(config).unwrap();
+    handler.open().await.unwrap();
+    let slot = cluster.slot("{moving}").await.unwrap();
+    let to = (cluster.primary_of(slot).await.unwrap() + 1) % 3;
+    cluster.start_migration(slot, to).await.unwrap();
+    let key = create(&handler, "asked").await;
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("asked"));
+    cluster.finish_migration(slot, to).await.unwrap();
+    write(&handler, &key, "moved", &replacing()).await.unwrap();
+    assert_eq!(payload(&handler, &key).await.as_deref(), Some("moved"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_left_for_its_replica() {
     let cluster = RedisCluster::redis().start().await.unwrap();
