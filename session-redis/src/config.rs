@@ -162,6 +162,10 @@ impl RedisConfig {
             (Kind::Sentinel, Some(_)) | (_, None) => {}
             _ => return Err(invalid("master is for redis+sentinel only")),
         }
+        let login = self.sentinel_user.is_some() || self.sentinel_auth.is_some();
+        if login && location.kind != Kind::Sentinel {
+            return Err(invalid("sentinel_user and sentinel_auth are for redis+sentinel only"));
+        }
         let tls = location.addresses.iter().any(|at| matches!(at, Address::Tcp { tls: true, .. }));
         if tls && !cfg!(feature = "tls-rustls") {
             return Err(invalid("for TLS enable the feature `tls-rustls` of session-redis"));
@@ -283,6 +287,8 @@ mod tests {
             good().with_replica_acks(1, Duration::ZERO),
             good().with_replica_acks(1, Duration::from_secs(2)),
             good().with_master("m"),
+            RedisConfig { sentinel_user: Some("secret".into()), ..good() },
+            RedisConfig { sentinel_auth: Some("secret".into()), ..good() },
             good().with_ca_file("/ca.pem"),
             RedisConfig::new("redis+sentinel://h"),
         ] {

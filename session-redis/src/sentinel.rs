@@ -87,10 +87,10 @@ impl Sentinels {
         sentinel: &Address,
         greeting: &Greeting,
     ) -> Result<(Address, Live), Failure> {
-        let live = self.greeting.connect(sentinel).await?;
+        let live = self.greeting.connect(sentinel).await.map_err(whose_login)?;
         let mut cmd = redis::cmd("SENTINEL");
         cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let address = match ask(&live, &cmd).await? {
+        let address = match ask(&live, &cmd).await.map_err(whose_login)? {
             Value::Array(parts) => self.address(&parts).ok_or_else(error::unexpected)?,
             Value::Nil => {
                 return Err(Failure::new(
@@ -119,6 +119,19 @@ impl Sentinels {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         Some(Address::Tcp { host: text(host)?, port: text(port)?.parse().ok()?, tls: self.tls })
     }
+}
+
+/// Says of a refusal that it is a Sentinel's: the login in the URI is that of the servers.
+fn whose_login(failure: Failure) -> Failure {
+    if failure.kind != ErrorKind::PermissionDenied {
+        return failure;
+    }
+    Failure::new(
+        ErrorKind::PermissionDenied,
+        Next::GiveUp,
+        "the Sentinels refuse the user, the password or the command; check session.sentinel_user \
+         and session.sentinel_auth, and grant what the README lists",
+    )
 }
 
 /// Sends a command that only asks, to a connection that is new.
