@@ -229,7 +229,7 @@ async fn ask(address: &Address, node: &Node) -> Result<Vec<Range>, Failure> {
                 "the server is no cluster; write redis:// instead of redis+cluster://",
             ))
         }
-        Err(err) => Err(error::at_greeting(&err)),
+        Err(err) => Err(error::at_greeting(&err, live.unheard())),
     }
 }
 

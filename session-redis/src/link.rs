@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
@@ -27,8 +28,18 @@ pub(crate) struct Link {
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    wire: Wire,
     gone: Arc<AtomicBool>,
     silence: Arc<Silence>,
+}
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Tcp,
+    Tls,
+    /// A socket of the system, or what an application's own client has made.
+    Other,
 }
 
 /// For how long those who gave up waiting were told nothing, since anybody was.
@@ -50,10 +61,11 @@ struct Waited {
 impl Live {
     pub(crate) fn new(
         connection: MultiplexedConnection,
+        wire: Wire,
         gone: Arc<AtomicBool>,
         patience: Duration,
     ) -> Self {
-        Self { connection, gone, silence: Arc::new(Silence::new(patience)) }
+        Self { connection, wire, gone, silence: Arc::new(Silence::new(patience)) }
     }
 
     /// Waits for an answer that comes over this connection.
@@ -61,16 +73,27 @@ impl Live {
     /// Whoever gives up first drops this, and nobody may be left to notice that the other
     /// end is gone without a word. So the time counts that was waited in vain, of one caller
     /// or of several; those who wait at the same time count once.
-    pub(crate) async fn hear<T>(&self, answer: impl Future<Output = T>) -> T {
+    pub(crate) async fn hear<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
         let wait = Wait {
             live: self,
             since: Instant::now(),
             answers: self.silence.answers.load(Ordering::Relaxed),
         };
         let answer = answer.await;
-        self.silence.answers.fetch_add(1, Ordering::Relaxed);
+        // Who hears of the connection's end was told nothing by the server.
+        if !matches!(&answer, Err(err) if err.code().is_none()) {
+            self.silence.answers.fetch_add(1, Ordering::Relaxed);
+        }
         drop(wait);
         answer
+    }
+
+    /// Returns what carries the connection, if no command was ever answered on it.
+    pub(crate) fn unheard(&self) -> Option<Wire> {
+        (self.silence.answers.load(Ordering::Relaxed) == 0).then_some(self.wire)
     }
 
     /// Lets go of a connection that is no good. Calls that wait on it still get

@@ -142,7 +142,7 @@ async fn ask(live: &Live, cmd: &Cmd) -> Result<Value, Failure> {
         Value::ServerError(err) => Err(RedisError::from(err)),
         value => Ok(value),
     });
-    answer.map_err(|err| error::at_greeting(&err))
+    answer.map_err(|err| error::at_greeting(&err, live.unheard()))
 }
 
 fn is_primary(role: &[Value]) -> bool {

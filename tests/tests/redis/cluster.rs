@@ -19,16 +19,12 @@ async fn sessions_are_served_while_their_slot_moves() {
 /// asks for replicas in the same breath.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_served_and_confirmed_while_their_slot_moves() {
-    served_while_their_slot_moves(RedisCluster::valkey(), |config| {
-        let patience = Duration::from_secs(10);
-        config.with_replica_acks(1, patience).with_timeout(2 * patience)
-    })
-    .await;
+    served_while_their_slot_moves(RedisCluster::valkey(), confirmed).await;
 }
 
 /// Every operation on a session of a slot that is being moved: some keys are
 /// still here, some are there already, and then the slot has moved.
-async fn served_while_their_slot_moves(
+pub(crate) async fn served_while_their_slot_moves(
     builder: RedisClusterBuilder,
     adapt: impl FnOnce(RedisConfig) -> RedisConfig,
 ) {
