@@ -18,3 +18,5 @@ mod scripts;
 mod sentinel;
 mod states;
 mod tls;
+mod tls_cluster;
+mod tls_sentinel;
