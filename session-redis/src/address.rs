@@ -221,12 +221,13 @@ impl Address {
         matches!(self, Self::Tcp { tls: true, .. })
     }
 
-    /// Reads `host:port` as servers write it, without brackets around the host.
+    /// Returns where a node is that was named in an answer from here. One whose name is
+    /// not known, or not told, is on the host that was asked.
     #[cfg(feature = "cluster")]
-    pub(crate) fn announced(text: &str, tls: bool) -> Option<Self> {
-        let (host, port) = text.split('@').next()?.rsplit_once(':')?;
-        let port = port.parse().ok().filter(|port| *port != 0)?;
-        Some(Self::Tcp { host: host.to_owned(), port, tls })
+    pub(crate) fn announced(&self, host: &str, port: u16) -> Option<Self> {
+        let Self::Tcp { host: own, tls, .. } = self else { return None };
+        let host = if matches!(host, "" | "?") { own } else { host };
+        (port != 0).then(|| Self::Tcp { host: host.to_owned(), port, tls: *tls })
     }
 }
 

@@ -131,7 +131,7 @@ impl<'a> Call<'a> {
             match &failure.next {
                 Next::GiveUp | Next::SendScript | Next::Syntax => return Err(failure),
                 Next::Lost if repeat == Repeat::Never => return Err(failure),
-                Next::Ask(to) => asking = self.client.redirected(to),
+                Next::Ask(to) => asking = self.client.redirected(place, to),
                 Next::Moved(to) => self.client.moved(place, to),
                 Next::Lost | Next::Reconnect => self.client.lost_track(),
                 Next::Again => {
@@ -185,7 +185,7 @@ impl<'a> Call<'a> {
             _ => Ok(answer),
         });
         let result = result.map_err(|err| {
-            let failure = error::from_driver(&err);
+            let failure = error::from_driver(&err, live.unheard());
             if matches!(failure.next, Next::Lost | Next::Reconnect) {
                 live.leave();
             }
@@ -203,11 +203,7 @@ impl<'a> Call<'a> {
         if let Some(live) = progress.on {
             live.leave();
             self.client.lost_track();
-            return Failure::new(
-                ErrorKind::Timeout,
-                Next::Lost,
-                "the server did not answer in time; see whether it is overloaded, or raise timeout",
-            );
+            return error::late(live.unheard());
         }
         progress.failure.unwrap_or_else(|| {
             Failure::new(

@@ -164,15 +164,15 @@ impl Client {
         }
     }
 
-    /// Returns the node that a redirection names.
-    pub(crate) fn redirected(&self, to: &str) -> Option<Arc<Node>> {
+    /// Returns the node that a redirection of a place names.
+    pub(crate) fn redirected(&self, place: Place<'_>, to: &str) -> Option<Arc<Node>> {
         match &self.servers {
             Servers::One(_) => {
-                let _ = to;
+                let _ = (place, to);
                 None
             }
             #[cfg(feature = "cluster")]
-            Servers::Cluster(cluster) => cluster.named(to),
+            Servers::Cluster(cluster) => cluster.named(place, to),
         }
     }
 

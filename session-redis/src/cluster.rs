@@ -88,17 +88,23 @@ impl Cluster {
         }))
     }
 
-    /// Returns the node at an address, which a redirection named.
-    pub(crate) fn named(&self, to: &str) -> Option<Arc<Node>> {
-        let tls = self.seeds.iter().any(Address::is_tls);
-        let address = Address::announced(to, tls)?;
-        Some(self.write(|map| self.at(map, address)))
+    /// Returns the node that the one of a place has redirected to, as `host:port` without
+    /// brackets around the host.
+    pub(crate) fn named(&self, place: Place<'_>, to: &str) -> Option<Arc<Node>> {
+        let (host, port) = to.split('@').next()?.rsplit_once(':')?;
+        let port = port.parse().ok()?;
+        self.write(|map| {
+            let asked = map.slots.get(usize::from(slot(place))).and_then(Option::as_ref);
+            let asked = asked.and_then(|node| node.dialer.address()).or(self.seeds.first())?;
+            let address = asked.announced(host, port)?;
+            Some(self.at(map, address))
+        })
     }
 
     /// Takes note that a slot has moved.
     pub(crate) fn moved(&self, place: Place<'_>, to: &str) {
         let slot = usize::from(slot(place));
-        match self.named(to) {
+        match self.named(place, to) {
             Some(node) => self.write(|map| {
                 if let Some(entry) = map.slots.get_mut(slot) {
                     *entry = Some(node);
@@ -197,7 +203,8 @@ struct Range {
 async fn ask(address: &Address, node: &Node) -> Result<Vec<Range>, Failure> {
     let mut cmd = redis::cmd("CLUSTER");
     cmd.arg("SLOTS");
-    match node.connected().await?.ask(&cmd).await {
+    let live = node.connected().await?;
+    match live.ask(&cmd).await {
         Ok(Value::Array(ranges)) => {
             let ranges: Vec<_> = ranges.iter().filter_map(|entry| range(entry, address)).collect();
             if ranges.is_empty() {
@@ -216,27 +223,23 @@ async fn ask(address: &Address, node: &Node) -> Result<Vec<Range>, Failure> {
                 "the server is no cluster; write redis:// instead of redis+cluster://",
             ))
         }
-        Err(err) => Err(error::at_greeting(&err)),
+        Err(err) => Err(error::at_greeting(&err, live.unheard())),
     }
 }
 
-/// Reads an entry of `CLUSTER SLOTS`: first, last, primary, replicas. A node that
-/// does not know its own name is where it was asked.
+/// Reads an entry of `CLUSTER SLOTS`: first, last, primary, replicas.
 fn range(entry: &Value, asked: &Address) -> Option<Range> {
     let Value::Array(parts) = entry else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &parts[..] else {
         return None;
     };
     let (host, Value::Int(port)) = (primary.first()?, primary.get(1)?) else { return None };
-    let Address::Tcp { host: own, tls, .. } = asked else { return None };
     let host = match host {
-        Value::BulkString(host) if !host.is_empty() && host != b"?" => {
-            String::from_utf8(host.clone()).ok()?
-        }
-        _ => own.clone(),
+        Value::BulkString(host) => std::str::from_utf8(host).ok()?,
+        _ => "",
     };
     let slot = |number: i64| usize::try_from(number).ok().filter(|slot| *slot < SLOTS);
-    let address = Address::Tcp { host, port: u16::try_from(*port).ok()?, tls: *tls };
+    let address = asked.announced(host, u16::try_from(*port).ok()?)?;
     Some(Range { first: slot(*first)?, last: slot(*last)?, address })
 }
 
@@ -357,6 +360,7 @@ mod tests {
         for (host, expected) in [
             (Value::BulkString(b"node".to_vec()), "node"),
             (Value::BulkString(Vec::new()), "seed"),
+            (Value::BulkString(b"?".to_vec()), "seed"),
             (Value::Nil, "seed"),
         ] {
             let expected = Range { first: 0, last: 100, address: at(expected) };

@@ -163,6 +163,10 @@ impl RedisConfig {
             (Topology::Sentinel, Some(_)) | (_, None) => {}
             _ => return Err(invalid("master is for redis+sentinel only")),
         }
+        let login = self.sentinel_user.is_some() || self.sentinel_auth.is_some();
+        if login && location.topology != Topology::Sentinel {
+            return Err(invalid("sentinel_user and sentinel_auth are for redis+sentinel only"));
+        }
         let tls = location.is_tls();
         if tls && !cfg!(feature = "tls-rustls") {
             return Err(invalid("for TLS enable the feature `tls-rustls` of session-redis"));
@@ -296,6 +300,8 @@ mod tests {
             good().with_replica_acks(1, Duration::ZERO),
             good().with_replica_acks(1, Duration::from_secs(2)),
             good().with_master("m"),
+            RedisConfig { sentinel_user: Some("secret".into()), ..good() },
+            RedisConfig { sentinel_auth: Some("secret".into()), ..good() },
             good().with_ca_file("/ca.pem"),
             RedisConfig::new("redis+sentinel://h"),
         ] {

@@ -16,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::address::{Address, Location};
 use crate::config::RedisConfig;
 use crate::error::{self, Failure, Next};
-use crate::link::Live;
+use crate::link::{Live, Wire};
 #[cfg(feature = "sentinel")]
 use crate::sentinel::Sentinels;
 #[cfg(feature = "tls-rustls")]
@@ -85,13 +85,13 @@ impl Greeting {
         match address {
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(refused)?;
-                self.greet(stream).await
+                self.greet(stream, Wire::Other).await
             }
             Address::Tcp { host, port, tls } => {
                 let stream = TcpStream::connect((&**host, *port)).await.map_err(refused)?;
                 stream.set_nodelay(true).and_then(|()| watch(&stream)).map_err(refused)?;
                 match tls {
-                    false => self.greet(stream).await,
+                    false => self.greet(stream, Wire::Tcp).await,
                     true => self.connect_tls(host, stream).await,
                 }
             }
@@ -101,7 +101,7 @@ impl Greeting {
     #[cfg(feature = "tls-rustls")]
     async fn connect_tls(&self, host: &str, stream: TcpStream) -> Result<Live, Failure> {
         let tls = self.tls.as_ref().ok_or_else(error::unexpected)?;
-        self.greet(tls.connect(host, stream).await?).await
+        self.greet(tls.connect(host, stream).await?, Wire::Tls).await
     }
 
     #[cfg(not(feature = "tls-rustls"))]
@@ -115,22 +115,32 @@ impl Greeting {
     async fn greet(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        wire: Wire,
     ) -> Result<Live, Failure> {
         // Every call has a deadline of its own, over all that it does.
         let config = settings();
         let made = MultiplexedConnection::new_with_config(&self.login, stream, config).await;
-        let (connection, driver) = made.map_err(|err| error::at_greeting(&err))?;
+        let (connection, driver) = made.map_err(|err| error::at_greeting(&err, Some(wire)))?;
         let gone = Arc::new(AtomicBool::new(false));
         let ends = Ends(Arc::clone(&gone));
         tokio::spawn(async move {
             let _ends = ends;
             driver.await;
         });
-        Ok(Live::new(connection, gone, self.patience))
+        Ok(Live::new(connection, wire, gone, self.patience))
     }
 }
 
 impl Dialer {
+    /// Returns where it leads, if that is always the same place.
+    #[cfg(feature = "cluster")]
+    pub(crate) const fn address(&self) -> Option<&Address> {
+        match &self.target {
+            Target::Address(address) => Some(address),
+            _ => None,
+        }
+    }
+
     /// Makes a connection.
     pub(crate) async fn dial(&self) -> Result<Live, Failure> {
         match &self.target {
@@ -139,8 +149,8 @@ impl Dialer {
             Target::Sentinel(sentinels) => sentinels.primary(&self.greeting).await,
             Target::Client(client) => {
                 let made = client.get_multiplexed_async_connection_with_config(&settings()).await;
-                let connection = made.map_err(|err| error::at_greeting(&err))?;
-                Ok(Live::new(connection, Arc::default(), self.greeting.patience))
+                let connection = made.map_err(|err| error::at_greeting(&err, None))?;
+                Ok(Live::new(connection, Wire::Other, Arc::default(), self.greeting.patience))
             }
         }
     }
@@ -184,8 +194,9 @@ fn login(user: Option<&str>, password: Option<&str>, resp3: bool) -> RedisConnec
 /// Translates an error from before anything was said.
 fn refused(err: io::Error) -> Failure {
     if err.kind() == io::ErrorKind::PermissionDenied {
-        let failure = Failure::unreachable("the system refuses access to the socket", err);
-        return Failure { kind: ErrorKind::PermissionDenied, next: Next::GiveUp, ..failure };
+        let mut failure = Failure::unreachable("the system refuses access to the socket", err);
+        (failure.kind, failure.next) = (ErrorKind::PermissionDenied, Next::GiveUp);
+        return failure;
     }
     let message = "the server cannot be reached; check host and port, and whether it runs";
     Failure::unreachable(message, err)

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use redis::{RedisError, ServerErrorKind};
 use session_core::{Error, ErrorKind, Operation};
 
+use crate::link::Wire;
+
 /// The engine's name.
 pub(crate) const NAME: &str = "redis";
 
@@ -82,8 +84,9 @@ impl Failure {
     }
 }
 
-/// Translates an error from sending a command or waiting for its reply.
-pub(crate) fn from_driver(err: &RedisError) -> Failure {
+/// Translates an error from sending a command or waiting for its reply. What carries the
+/// connection is said as long as the server has said nothing: it may be why.
+pub(crate) fn from_driver(err: &RedisError, unheard: Option<Wire>) -> Failure {
     if let Some(code) = err.code() {
         return from_server(code, err);
     }
@@ -102,11 +105,44 @@ pub(crate) fn from_driver(err: &RedisError) -> Failure {
         redis::ErrorKind::Parse => Failure::new(
             ErrorKind::Unavailable,
             Next::Lost,
-            "what the server sent is no Redis protocol; look at what listens there",
+            match unheard {
+                Some(Wire::Tcp) => {
+                    "what the server sent is no Redis protocol; look at what listens there, and if \
+                     it speaks TLS, begin the URI with `rediss`"
+                }
+                _ => "what the server sent is no Redis protocol; look at what listens there",
+            },
         ),
         redis::ErrorKind::UnexpectedReturnType => unexpected(),
-        _ => Failure::new(ErrorKind::Unavailable, Next::Lost, "the connection was lost"),
+        _ => Failure::new(ErrorKind::Unavailable, Next::Lost, lost(unheard)),
     }
+}
+
+/// Says what it may mean that a connection was lost.
+const fn lost(unheard: Option<Wire>) -> &'static str {
+    match unheard {
+        Some(Wire::Tcp) => {
+            "the connection was lost before the server said anything; if it speaks TLS, begin the \
+             URI with `rediss`"
+        }
+        Some(Wire::Tls) => {
+            "the connection was lost before the server said anything; if it wants certificates of \
+             its clients, set `tls-auth-clients no` there: none is sent"
+        }
+        Some(Wire::Other) | None => "the connection was lost",
+    }
+}
+
+/// Nobody answered in time.
+pub(crate) fn late(unheard: Option<Wire>) -> Failure {
+    let message = match unheard {
+        Some(Wire::Tcp) => {
+            "the server did not answer in time; see whether it is overloaded, or raise timeout; if \
+             it speaks TLS, begin the URI with `rediss`"
+        }
+        _ => "the server did not answer in time; see whether it is overloaded, or raise timeout",
+    };
+    Failure::new(ErrorKind::Timeout, Next::Lost, message)
 }
 
 /// Translates an error that the server answered with.
@@ -212,8 +248,8 @@ pub(crate) fn unexpected() -> Failure {
 
 /// Returns whether an error that the server answered a greeting with is worth
 /// another attempt.
-pub(crate) fn at_greeting(err: &RedisError) -> Failure {
-    let mut failure = from_driver(err);
+pub(crate) fn at_greeting(err: &RedisError, unheard: Option<Wire>) -> Failure {
+    let mut failure = from_driver(err, unheard);
     if matches!(failure.next, Next::Lost | Next::Reconnect) {
         failure.next = Next::Again;
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 #[cfg(any(feature = "cluster", feature = "sentinel"))]
 use redis::{Cmd, RedisError, Value};
@@ -29,8 +30,19 @@ pub(crate) struct Link {
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connection: MultiplexedConnection,
+    wire: Wire,
     gone: Arc<AtomicBool>,
     silence: Arc<Silence>,
+}
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Tcp,
+    #[cfg_attr(not(feature = "tls-rustls"), expect(dead_code, reason = "there is no TLS"))]
+    Tls,
+    /// A socket of the system, or what an application's own client has made.
+    Other,
 }
 
 /// How long callers have waited in vain since the last answer on this connection.
@@ -52,10 +64,11 @@ struct Waited {
 impl Live {
     pub(crate) fn new(
         connection: MultiplexedConnection,
+        wire: Wire,
         gone: Arc<AtomicBool>,
         patience: Duration,
     ) -> Self {
-        Self { connection, gone, silence: Arc::new(Silence::new(patience)) }
+        Self { connection, wire, gone, silence: Arc::new(Silence::new(patience)) }
     }
 
     /// Waits for an answer that comes over this connection.
@@ -63,14 +76,20 @@ impl Live {
     /// A caller that gives up drops this, and nobody may be left to notice that the other end
     /// is gone without a word. So waits without an answer add up, of one caller or of several;
     /// waits at the same time count once.
-    pub(crate) async fn hear<T>(&self, answer: impl Future<Output = T>) -> T {
+    pub(crate) async fn hear<T>(
+        &self,
+        answer: impl Future<Output = RedisResult<T>>,
+    ) -> RedisResult<T> {
         let wait = Wait {
             live: self,
             since: Instant::now(),
             answers: self.silence.answers.load(Ordering::Relaxed),
         };
         let answer = answer.await;
-        self.silence.answers.fetch_add(1, Ordering::Relaxed);
+        // Who hears of the connection's end was told nothing by the server.
+        if !matches!(&answer, Err(err) if err.code().is_none()) {
+            self.silence.answers.fetch_add(1, Ordering::Relaxed);
+        }
         drop(wait);
         answer
     }
@@ -83,6 +102,11 @@ impl Live {
             Value::ServerError(err) => Err(RedisError::from(err)),
             value => Ok(value),
         }
+    }
+
+    /// Returns what carries the connection, if no command was ever answered on it.
+    pub(crate) fn unheard(&self) -> Option<Wire> {
+        (self.silence.answers.load(Ordering::Relaxed) == 0).then_some(self.wire)
     }
 
     /// Lets go of a connection that is no good. Calls that wait on it still get

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use redis::Value;
+use redis::{Cmd, Value};
 use session_core::ErrorKind;
 
 use crate::address::{Address, Location};
 use crate::config::RedisConfig;
 use crate::dial::Greeting;
-use crate::error::{self, Failure, Next, at_greeting};
+use crate::error::{self, Failure, Next};
 use crate::link::Live;
 
 /// The Sentinels, and the name of what they watch.
@@ -87,10 +87,10 @@ impl Sentinels {
         sentinel: &Address,
         greeting: &Greeting,
     ) -> Result<(Address, Live), Failure> {
-        let live = self.greeting.connect(sentinel).await?;
+        let live = self.greeting.connect(sentinel).await.map_err(whose_login)?;
         let mut cmd = redis::cmd("SENTINEL");
         cmd.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.master);
-        let address = match live.ask(&cmd).await.map_err(|err| at_greeting(&err))? {
+        let address = match ask(&live, &cmd).await.map_err(whose_login)? {
             Value::Array(parts) => self.address(&parts).ok_or_else(error::unexpected)?,
             Value::Nil => {
                 return Err(Failure::new(
@@ -102,7 +102,7 @@ impl Sentinels {
             _ => return Err(error::unexpected()),
         };
         let primary = greeting.connect(&address).await?;
-        match primary.ask(&redis::cmd("ROLE")).await.map_err(|err| at_greeting(&err)) {
+        match ask(&primary, &redis::cmd("ROLE")).await {
             Ok(Value::Array(role)) if !is_primary(&role) => Err(Failure::new(
                 ErrorKind::Unavailable,
                 Next::Again,
@@ -119,6 +119,23 @@ impl Sentinels {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         Some(Address::Tcp { host: text(host)?, port: text(port)?.parse().ok()?, tls: self.tls })
     }
+}
+
+/// Says of a refusal that it is a Sentinel's: the login in the URI is that of the servers.
+fn whose_login(failure: Failure) -> Failure {
+    if failure.kind != ErrorKind::PermissionDenied {
+        return failure;
+    }
+    Failure::new(
+        ErrorKind::PermissionDenied,
+        Next::GiveUp,
+        "the Sentinels refuse the user, the password or the command; check session.sentinel_user \
+         and session.sentinel_auth, and grant what the README lists",
+    )
+}
+
+async fn ask(live: &Live, cmd: &Cmd) -> Result<Value, Failure> {
+    live.ask(cmd).await.map_err(|err| error::at_greeting(&err, live.unheard()))
 }
 
 fn is_primary(role: &[Value]) -> bool {

@@ -56,15 +56,34 @@ impl Tls {
         })?;
         self.0.connect(name, stream).await.map_err(|err| {
             let refused = err.kind() == io::ErrorKind::InvalidData;
-            let mut failure = Failure::unreachable(
-                "no TLS with the server; check that it speaks TLS, its certificate, and ca_file",
-                err,
-            );
+            let mut failure = Failure::unreachable(why(&err), err);
             if refused {
                 failure.next = Next::GiveUp;
             }
             failure
         })
+    }
+}
+
+/// Says why there is no TLS, and what helps.
+fn why(err: &io::Error) -> &'static str {
+    use rustls::CertificateError::{
+        BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
+    match err.get_ref().and_then(|cause| cause.downcast_ref()) {
+        // The signature is bad if the issuer has the name of one who is trusted, as after a
+        // change of its key.
+        Some(InvalidCertificate(UnknownIssuer | BadSignature)) => {
+            "nobody who is trusted has issued the server's certificate; set ca_file to that of who has"
+        }
+        Some(InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
+            "the server's certificate is for another host; go by a name that is in it, and have \
+             Cluster and Sentinel announce such names"
+        }
+        Some(InvalidCertificate(_)) => "the server's certificate is not valid; give it another one",
+        Some(InvalidMessage(_)) => "the server speaks no TLS; begin the URI with `redis`",
+        _ => "no TLS with the server; check that it speaks TLS, its certificate, and ca_file",
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Authority {
 pub enum Certificate {
     /// For `127.0.0.1` and `localhost`.
     Good,
+    /// For `localhost`, by this name only.
+    ByName,
     /// For another host.
     OtherHost,
     /// Valid until the year 2001.
@@ -56,6 +58,7 @@ impl Authority {
     pub(super) fn issue(&self, which: Certificate, into: &Path) -> Result<[PathBuf; 3]> {
         let hosts = match which {
             Certificate::OtherHost => vec!["elsewhere.invalid".to_owned()],
+            Certificate::ByName => vec!["localhost".to_owned()],
             Certificate::Good | Certificate::Expired => {
                 vec!["127.0.0.1".to_owned(), "localhost".to_owned()]
             }

@@ -1,11 +1,9 @@
 //! Users, passwords and rights.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::from_redis_value_ref;
-use session_core::testkit;
 use session_core::{ErrorKind, SessionHandler};
 use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{PASSWORD, Redis, RedisCluster, RedisSentinel};
@@ -76,22 +74,6 @@ fn the_least_rights_are_enough_behind_sentinel() {
     conforms(&config);
     runtime.block_on(nothing_was_denied(servers.nodes()));
     runtime.block_on(nothing_was_denied(servers.sentinels()));
-}
-
-/// Has a replica confirm, and waits for it as long as a busy machine may need.
-fn confirmed(config: RedisConfig) -> RedisConfig {
-    let patience = Duration::from_secs(10);
-    config.with_replica_acks(1, patience).with_timeout(2 * patience)
-}
-
-fn conforms(config: &RedisConfig) {
-    let parts = AtomicU32::new(0);
-    let failures = testkit::failures(testkit::cases(), || async {
-        let number = parts.fetch_add(1, Ordering::Relaxed);
-        let config = config.clone().with_prefix(format!("session:{number}:"));
-        RedisHandler::connect(config).await.unwrap()
-    });
-    assert_eq!(failures, [""; 0]);
 }
 
 async fn nothing_was_denied(servers: &[Redis]) {

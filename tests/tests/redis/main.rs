@@ -18,3 +18,5 @@ mod sentinel;
 mod states;
 mod support;
 mod tls;
+mod tls_cluster;
+mod tls_sentinel;

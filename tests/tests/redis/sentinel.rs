@@ -18,7 +18,7 @@ fn acks(url: &str) -> RedisConfig {
 }
 
 /// Calls until one goes through, and returns how long that took.
-async fn back(handler: &RedisHandler) -> Duration {
+pub(crate) async fn back(handler: &RedisHandler) -> Duration {
     let begin = Instant::now();
     loop {
         let key = fresh_key();

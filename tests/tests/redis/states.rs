@@ -176,6 +176,21 @@ async fn what_speaks_another_language_is_an_outage_and_nothing_of_it_is_shown() 
     assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
 }
 
+/// One that has answered before does not. What is lost on the way is not sent again here.
+#[tokio::test]
+async fn a_server_that_ends_the_connection_without_a_word_may_speak_tls() {
+    for said in [[NOTHING, NOTHING], [ABSENT, NOTHING]] {
+        let parrot = Parrot::saying(Duration::ZERO, move |number| said[number as usize]).await;
+        let handler = parrot.handler();
+        if said[0] == ABSENT {
+            assert!(handler.read(&fresh_key()).await.unwrap().is_none());
+        }
+        let lost = write(&handler, &fresh_key(), "s", &replacing()).await.unwrap_err();
+        assert_eq!(lost.kind(), ErrorKind::Unavailable, "{lost}");
+        assert_eq!(lost.to_string().contains("`rediss`"), said[0] == NOTHING, "{lost}");
+    }
+}
+
 /// The first attempt may have been executed; what the server says to those that follow
 /// does not undo it.
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use session_core::{
     Bytes, Error, PageRequest, Result, SessionHandler, SessionKey, SessionMeta, Version, WriteMode,
-    WriteOptions,
+    WriteOptions, testkit,
 };
 use session_redis::{RedisConfig, RedisHandler};
-use session_tests::servers::Shared;
+use session_tests::servers::{PASSWORD, RedisSentinel, Shared};
 
 /// A lifetime that no test sees the end of.
 pub(crate) const LONG: Duration = Duration::from_secs(600);
@@ -58,6 +58,23 @@ fn uri(server: Shared, options: &str) -> String {
 /// Returns a handler with the default settings.
 pub(crate) fn handler(url: &str) -> RedisHandler {
     RedisHandler::new(RedisConfig::new(url)).unwrap()
+}
+
+/// Has a replica confirm, and waits for it as long as a busy machine may need.
+pub(crate) fn confirmed(config: RedisConfig) -> RedisConfig {
+    let patience = Duration::from_secs(10);
+    config.with_replica_acks(1, patience).with_timeout(2 * patience)
+}
+
+/// Looks whether the whole contract is fulfilled on the servers that the settings name.
+pub(crate) fn conforms(config: &RedisConfig) {
+    let parts = AtomicU32::new(0);
+    let failures = testkit::failures(testkit::cases(), || async {
+        let number = parts.fetch_add(1, Ordering::Relaxed);
+        let config = config.clone().with_prefix(format!("session:{number}:"));
+        RedisHandler::connect(config).await.unwrap()
+    });
+    assert_eq!(failures, [""; 0]);
 }
 
 /// Returns all sessions of a handler. A page is short, or empty, where few of the
@@ -117,6 +134,17 @@ pub(crate) async fn create(handler: &dyn SessionHandler, payload: &str) -> Sessi
 pub(crate) async fn payload(handler: &dyn SessionHandler, key: &SessionKey) -> Option<String> {
     let stored = handler.read(key).await.unwrap()?;
     Some(String::from_utf8(stored.payload.to_vec()).unwrap())
+}
+
+/// Expects the error of a call that did nothing, in one line and without a password.
+pub(crate) fn clear_line<T: std::fmt::Debug>(result: Result<T>) -> Error {
+    let err = not_done(result);
+    let text = format!("{err} {err:?}");
+    for secret in [PASSWORD, RedisSentinel::SENTINELS_PASSWORD] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    assert_eq!(err.to_string().lines().count(), 1, "{err}");
+    err
 }
 
 /// Expects an error that says that nothing happened.

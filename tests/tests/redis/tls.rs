@@ -34,18 +34,18 @@ async fn a_certificate_of_the_trusted_authority_is_accepted() {
 #[tokio::test]
 async fn a_certificate_that_does_not_verify_is_refused() {
     let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
-    for (which, trusted) in [
-        (Certificate::Good, Some(&other)),
-        (Certificate::Good, None),
-        (Certificate::OtherHost, Some(&authority)),
-        (Certificate::Expired, Some(&authority)),
+    for (which, trusted, says) in [
+        (Certificate::Good, Some(&other), "ca_file"),
+        (Certificate::Good, None, "ca_file"),
+        (Certificate::OtherHost, Some(&authority), "another host"),
+        (Certificate::Expired, Some(&authority), "not valid"),
     ] {
         let redis = server(&authority, which).await;
         redis.reset_counts().await.unwrap();
-        let err = not_done(connecting(&redis, "rediss", trusted).open().await);
+        let err = clear_line(connecting(&redis, "rediss", trusted).open().await);
         assert_eq!(err.kind(), ErrorKind::Unavailable, "{which:?}: {err}");
-        let text = format!("{err} {err:?}");
-        assert!(text.contains("certificate") && !text.contains(PASSWORD), "{text}");
+        let text = err.to_string();
+        assert!(text.contains("certificate") && text.contains(says), "{which:?}: {text}");
         assert_eq!(redis.count("auth").await.unwrap(), 1, "only that of who counts");
     }
 }
@@ -59,8 +59,23 @@ async fn there_is_no_way_from_tls_to_plain_text_or_back() {
     assert!(err.to_string().contains("TLS"), "{err}");
 
     let tls = server(&authority, Certificate::Good).await;
-    let err = not_done(connecting(&tls, "redis", None).open().await);
+    let passwordless = handler(&format!("redis://{}", tls.address()));
+    for handler in [connecting(&tls, "redis", None), passwordless] {
+        let err = clear_line(handler.open().await);
+        assert_eq!(err.kind(), ErrorKind::Unavailable);
+        assert!(err.to_string().contains("`rediss`"), "{err}");
+    }
+}
+
+/// The server says so only after both have shaken hands.
+#[tokio::test]
+async fn a_server_that_wants_certificates_of_its_clients_is_one_clear_line() {
+    let authority = Authority::new().unwrap();
+    let builder = Redis::redis().tls(&authority, Certificate::Good).password();
+    let redis = builder.config("tls-auth-clients yes").start().await.unwrap();
+    let err = clear_line(connecting(&redis, "rediss", Some(&authority)).open().await);
     assert_eq!(err.kind(), ErrorKind::Unavailable);
+    assert!(err.to_string().contains("tls-auth-clients"), "{err}");
 }
 
 #[test]

@@ -202,7 +202,8 @@ fn set_policy(policy: &mut Policy, value: &Value) -> Result<bool, Error> {
             ])?;
         }
         "on-store-error" => {
-            policy.outage = value.known(value.text.parse().ok(), "fail, anonymous or stale:SECS")?;
+            policy.outage =
+                value.known(value.text.parse().ok(), "fail, anonymous or stale:SECS")?;
         }
         "deadline" => {
             let millis = value.known(value.text.parse().ok(), "milliseconds")?;

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
 use crate::servers::wait::until;
-use crate::servers::{Clock, PASSWORD, Result};
+use crate::servers::{Authority, Certificate, Clock, PASSWORD, Result};
 
 const PRIMARIES: usize = 3;
 const SLOTS: usize = 16_384;
@@ -30,6 +30,11 @@ impl RedisClusterBuilder {
     /// every node.
     pub fn user(self, name: &str, rules: &str) -> Self {
         Self(self.0.user(name, rules))
+    }
+
+    /// Has all nodes speak TLS and nothing else, with clients and with each other.
+    pub fn tls(self, authority: &Authority, which: Certificate) -> Self {
+        Self(self.0.tls(authority, which))
     }
 
     /// Lets all of them live by this clock.
@@ -146,7 +151,8 @@ impl RedisCluster {
     #[must_use]
     pub fn url(&self) -> String {
         let nodes = self.nodes.iter().take(PRIMARIES).map(|node| node.address().to_string());
-        format!("redis+cluster://{}", nodes.collect::<Vec<_>>().join(","))
+        let nodes: Vec<_> = nodes.collect();
+        format!("{}+cluster://{}", self.nodes[0].scheme(), nodes.join(","))
     }
 
     /// Returns all nodes. At the start the first three are primaries, and the

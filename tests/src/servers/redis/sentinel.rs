@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{Redis, RedisBuilder};
 use crate::servers::wait::until;
-use crate::servers::{Clock, PASSWORD, Result};
+use crate::servers::{Authority, Certificate, Clock, PASSWORD, Result};
 
 /// What the Sentinels call the primary.
 const NAME: &str = "mymaster";
@@ -34,6 +34,29 @@ impl RedisSentinelBuilder {
     /// every node.
     pub fn user(self, name: &str, rules: &str) -> Self {
         Self { node: self.node.user(name, rules), ..self }
+    }
+
+    /// Lets nobody in without a password: [`PASSWORD`] at the nodes, and
+    /// [another one](RedisSentinel::SENTINELS_PASSWORD) at the Sentinels.
+    pub fn passwords(self) -> Self {
+        let own = RedisSentinel::SENTINELS_PASSWORD;
+        Self {
+            node: self.node.password().config(&format!("masterauth {PASSWORD}")),
+            sentinel: self
+                .sentinel
+                .config(&format!("requirepass {own}"))
+                .config(&format!("sentinel sentinel-pass {own}"))
+                .config(&format!("sentinel auth-pass {NAME} {PASSWORD}")),
+        }
+    }
+
+    /// Has the nodes and the Sentinels speak TLS and nothing else, with clients and with
+    /// each other.
+    pub fn tls(self, authority: &Authority, which: Certificate) -> Self {
+        Self {
+            node: self.node.tls(authority, which),
+            sentinel: self.sentinel.tls(authority, which),
+        }
     }
 
     /// Lets the nodes live by this clock. The Sentinels, who watch them, do not.
@@ -71,6 +94,9 @@ impl RedisSentinelBuilder {
 }
 
 impl RedisSentinel {
+    /// The password of Sentinels that [have one](RedisSentinelBuilder::passwords).
+    pub const SENTINELS_PASSWORD: &str = "staple-zebra-correct";
+
     /// Returns Redis behind Sentinels, not started yet.
     pub fn redis() -> RedisSentinelBuilder {
         Self::of(Redis::redis)
@@ -119,9 +145,8 @@ impl RedisSentinel {
     /// primary.
     #[must_use]
     pub fn url_of(&self, user: &str) -> String {
-        let sentinels: Vec<_> =
-            self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
-        format!("redis+sentinel://{user}:{PASSWORD}@{}/0", sentinels.join(","))
+        let url = self.url().replace("://", &format!("://{user}:{PASSWORD}@"));
+        url.split('?').next().unwrap_or_default().to_owned()
     }
 
     /// Returns the URI, which names the Sentinels.
@@ -129,7 +154,8 @@ impl RedisSentinel {
     pub fn url(&self) -> String {
         let sentinels: Vec<_> =
             self.sentinels.iter().map(|sentinel| sentinel.address().to_string()).collect();
-        format!("redis+sentinel://{}/0?session.master={NAME}", sentinels.join(","))
+        let scheme = self.nodes[0].scheme();
+        format!("{scheme}+sentinel://{}/0?session.master={NAME}", sentinels.join(","))
     }
 
     /// Returns the Redis nodes. At the start the first is the primary.

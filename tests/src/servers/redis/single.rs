@@ -36,8 +36,6 @@ pub struct Redis {
     process: Process,
     port: u16,
     scheme: &'static str,
-    /// Who may do everything, as part of a URI.
-    user: &'static str,
     directory: TempDir,
 }
 
@@ -92,7 +90,7 @@ impl RedisBuilder {
         self.config(&format!("requirepass {PASSWORD}"))
     }
 
-    /// Speaks TLS and nothing else.
+    /// Speaks TLS and nothing else, also with its replicas, its Cluster and its Sentinels.
     ///
     /// # Panics
     ///
@@ -146,12 +144,7 @@ impl RedisBuilder {
         let environment = environment.transpose()?.unwrap_or_default();
         let process = Process::new(words, environment, log);
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
-        Ok(Redis { process, port, scheme, user: self.harness(), directory })
-    }
-
-    /// A Sentinel knows no users but its default.
-    const fn harness(&self) -> &'static str {
-        if self.sentinel { "" } else { "&user=harness&pass=any" }
+        Ok(Redis { process, port, scheme, directory })
     }
 
     fn text(&self, directory: &Path, port: u16, bus: u16) -> Result<String> {
@@ -164,12 +157,14 @@ impl RedisBuilder {
             writeln!(text, "port 0\ntls-port {port}\ntls-auth-clients no")?;
             writeln!(text, "tls-cert-file {path}/server.pem\ntls-key-file {path}/server.key")?;
             writeln!(text, "tls-ca-cert-file {path}/ca.pem")?;
+            writeln!(text, "tls-replication yes\ntls-cluster yes")?;
         } else {
             writeln!(text, "port {port}")?;
         }
+        // The harness gets in whatever the test does to the other users.
+        writeln!(text, "user harness on nopass ~* &* +@all")?;
         if !self.sentinel {
-            // The harness gets in whatever the test does to the other users.
-            writeln!(text, "save \"\"\nuser harness on nopass ~* &* +@all")?;
+            writeln!(text, "save \"\"")?;
         }
         if self.cluster {
             writeln!(text, "cluster-enabled yes\ncluster-port {bus}")?;
@@ -199,6 +194,11 @@ impl Redis {
     #[must_use]
     pub fn url_of(&self, user: &str) -> String {
         format!("{}://{user}:{PASSWORD}@{}/0", self.scheme, self.address())
+    }
+
+    /// Returns what its URI begins with.
+    pub(super) const fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// Returns where it listens.
@@ -235,8 +235,8 @@ impl Redis {
     ///
     /// If the server does not answer.
     pub async fn connection(&self) -> Result<MultiplexedConnection> {
-        let url = format!("redis+unix://{}/socket?db=0{}", self.directory().display(), self.user);
-        redis_connection(url).await
+        let socket = self.directory().join("socket");
+        redis_connection(format!("redis+unix://{}?user=harness&pass=any", socket.display())).await
     }
 
     /// Runs a command as a user who may do everything.
@@ -248,6 +248,21 @@ impl Redis {
         let mut connection = self.connection().await?;
         let (name, arguments) = words.split_first().ok_or("no command")?;
         Ok(redis::cmd(name).arg(arguments).query_async(&mut connection).await?)
+    }
+
+    /// Gives it another certificate while it runs, for connections to come. Two in
+    /// succession must differ.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such certificate, or the server does not take it.
+    pub async fn certify(&self, authority: &Authority, which: Certificate) -> Result<()> {
+        // A file whose name it knows already would not be read again.
+        let directory = self.directory().join(format!("{which:?}"));
+        std::fs::create_dir_all(&directory)?;
+        let [certificate, key, _] = authority.issue(which, &directory)?;
+        let [certificate, key] = [certificate, key].map(|file| file.display().to_string());
+        self.query(&["CONFIG", "SET", "tls-cert-file", &certificate, "tls-key-file", &key]).await
     }
 
     /// Returns a field of `INFO`, or an empty text if there is none.
