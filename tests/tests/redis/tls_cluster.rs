@@ -7,7 +7,7 @@ use session_redis::{RedisConfig, RedisHandler};
 use session_tests::servers::{Authority, Certificate, PASSWORD, RedisCluster, RedisClusterBuilder};
 
 use crate::cluster::served_while_their_slot_moves;
-use crate::here::*;
+use crate::support::*;
 
 fn with_tls(authority: &Authority) -> RedisClusterBuilder {
     RedisCluster::redis().user("app", "~* &* +@all").tls(authority, Certificate::Good)

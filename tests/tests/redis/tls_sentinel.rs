@@ -8,8 +8,8 @@ use session_tests::servers::{
     Authority, Certificate, PASSWORD, RedisSentinel, RedisSentinelBuilder,
 };
 
-use crate::here::*;
 use crate::sentinel::back;
+use crate::support::*;
 
 const SENTINELS_PASSWORD: &str = RedisSentinel::SENTINELS_PASSWORD;
 
@@ -45,7 +45,7 @@ async fn a_killed_primary_is_left_for_the_new_one_with_tls() {
     let key = create(&acks, "session").await;
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
     let old = servers.primary().await.unwrap();
-    servers.nodes()[old].kill();
+    servers.nodes()[old].process().kill();
     servers.primary_after(old).await.unwrap();
     back(&handler).await;
     assert_eq!(payload(&handler, &key).await.as_deref(), Some("session"));
