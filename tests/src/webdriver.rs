@@ -98,7 +98,15 @@ impl Chromium {
             "acceptInsecureCerts": true,
             "goog:chromeOptions": { "args": arguments },
         } } });
-        let made = this.call(Method::POST, "/session", &wanted).await;
+        let mut made = this.ask(Method::POST, "/session", &wanted).await;
+        for _ in 1..TRIES {
+            // A browser does not always come up where there is little memory or time.
+            if made.is_ok() {
+                break;
+            }
+            made = this.ask(Method::POST, "/session", &wanted).await;
+        }
+        let made = made.expect("a browser starts");
         this.session = made["sessionId"].as_str().expect("a session").to_owned();
         this
     }

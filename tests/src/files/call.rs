@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use session_core::testkit::ScriptedRandom;
 use session_core::{
-    Bytes, Clock, ErrorKind, GcRequest, Owner, Result, Session, SessionHandler, SessionId,
+    Bytes, Clock, ErrorKind, GcRequest, Owner, Policy, Result, Session, SessionHandler, SessionId,
     SessionKey, SessionManager, Status, SystemClock, Timestamp, WriteMode, WriteOptions,
 };
 use session_file::{Durability, FileConfig, FileHandler};
@@ -119,7 +119,11 @@ impl Place {
     #[must_use]
     pub fn sessions(&self, draws: impl IntoIterator<Item = u8>) -> SessionManager {
         let random = ScriptedRandom::new(draws);
-        SessionManager::builder(self.open()).random(random).build().expect("a standard policy")
+        // A disk that is slow is not one that fails.
+        let mut policy = Policy::default();
+        policy.deadline = Duration::from_secs(60);
+        let manager = SessionManager::builder(self.open()).random(random).policy(policy);
+        manager.build().expect("a standard policy")
     }
 
     /// Returns the id that one draw makes.

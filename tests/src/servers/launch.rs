@@ -37,7 +37,7 @@ impl Shared {
             Self::MySql => Running::Sql(Sql::mysql().start().await?),
             Self::MongoDb => Running::Mongo(Mongo::mongodb().start().await?),
             Self::MongoDbReplicaSet => {
-                Running::MongoReplicaSet(MongoReplicaSet::mongodb().start().await?)
+                Running::MongoReplicaSet(MongoReplicaSet::mongodb().steady().start().await?)
             }
         })
     }

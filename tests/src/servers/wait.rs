@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::Result;
 
-/// How long a server may take, on a machine that is busy.
-pub(super) const PATIENCE: Duration = Duration::from_secs(90);
+/// How long a server may take, on a machine that is busy. A Sentinel that was paused
+/// trusts nobody for half a minute.
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Asks until the answer is yes.
 pub(super) async fn until(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result<()> {

@@ -77,7 +77,7 @@ cases! {
 
     /// H229
     async fn a_store_that_hangs_holds_nobody_up_beyond_the_deadline(target) {
-        let site = target.start("--deadline 200").visited().await;
+        let site = target.start("--deadline 2000").visited().await;
         site.fault("slow:60000").await;
         let began = Instant::now();
         let mut tasks = tokio::task::JoinSet::new();
@@ -88,8 +88,8 @@ cases! {
         for reply in tasks.join_all().await {
             assert_eq!(reply.error(), (503, "timeout".into()));
         }
-        // Alone each takes 200 ms. Leaves room for a busy machine.
-        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        // Alone each takes two seconds. Leaves room for a busy machine.
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
         site.fault("up").await;
         assert_eq!(site.a.get("/peek?k=foo").await.v(), "bar");
     }

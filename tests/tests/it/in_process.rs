@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use session_core::testkit::Chaos;
-use session_core::{ManagerBuilder, SessionManager};
+use session_core::{ManagerBuilder, Policy, SessionManager};
 use session_http::{CookieConfig, LayerBuilder, Secure, SessionLayer};
 use session_tests::{Client, JarClient};
 use tokio::net::TcpListener;
@@ -30,8 +31,11 @@ impl Target {
 }
 
 impl Here {
+    /// Begins a manager that is patient with a machine that pauses.
     pub(crate) fn manager(&self) -> ManagerBuilder {
-        SessionManager::builder(self.chaos.clone())
+        let mut policy = Policy::default();
+        policy.deadline = Duration::from_secs(30);
+        SessionManager::builder(self.chaos.clone()).policy(policy)
     }
 
     /// Returns a layer with the probe's defaults.

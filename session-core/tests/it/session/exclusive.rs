@@ -53,7 +53,9 @@ async fn waiting_for_a_lock_ends_in_time_with_a_typed_error() {
         let other = if neighbour { rig.neighbour() } else { rig.clone() };
         let started = tokio::time::Instant::now();
         assert_eq!(kind(other.sessions.load(&id).await), ErrorKind::Locked);
-        assert_eq!(started.elapsed(), WAIT);
+        // The wait is measured by the clock of the machine, and spent on that of the test.
+        let waited = started.elapsed();
+        assert!(waited <= WAIT && waited > WAIT / 2, "{waited:?}");
     }
 }
 

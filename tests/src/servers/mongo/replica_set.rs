@@ -19,17 +19,25 @@ pub struct MongoReplicaSet {
 /// A replica set before it starts.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct MongoReplicaSetBuilder(MongoBuilder);
+pub struct MongoReplicaSetBuilder {
+    member: MongoBuilder,
+    steady: bool,
+}
 
 impl MongoReplicaSetBuilder {
     /// Adds a word of the command line of every member.
     pub fn option(self, option: &str) -> Self {
-        Self(self.0.option(option))
+        Self { member: self.member.option(option), ..self }
     }
 
     /// Makes the command `configureFailPoint` work.
     pub fn fail_points(self) -> Self {
-        Self(self.0.fail_points())
+        Self { member: self.member.fail_points(), ..self }
+    }
+
+    /// Lets the primary stay one even if the machine pauses.
+    pub fn steady(self) -> Self {
+        Self { steady: true, ..self }
     }
 
     /// Starts the members and waits until the first is the primary and the others follow.
@@ -38,11 +46,14 @@ impl MongoReplicaSetBuilder {
     ///
     /// If the program cannot be had or does not start.
     pub async fn start(self) -> Result<MongoReplicaSet> {
-        let builder = self.0.option(&format!("--replSet={NAME}"));
+        let builder = self.member.option(&format!("--replSet={NAME}"));
         let members = try_join_all((0..MEMBERS).map(|_| builder.clone().start())).await?;
         let set = MongoReplicaSet { members };
         set.initiate().await?;
         set.settled().await?;
+        if self.steady {
+            set.elect_after(60_000).await?;
+        }
         Ok(set)
     }
 }
@@ -50,7 +61,7 @@ impl MongoReplicaSetBuilder {
 impl MongoReplicaSet {
     /// Returns a replica set that is not started yet.
     pub fn mongodb() -> MongoReplicaSetBuilder {
-        MongoReplicaSetBuilder(Mongo::mongodb())
+        MongoReplicaSetBuilder { member: Mongo::mongodb(), steady: false }
     }
 
     async fn initiate(&self) -> Result<()> {
@@ -73,6 +84,17 @@ impl MongoReplicaSet {
         };
         let config = doc! { "_id": NAME, "members": members, "settings": settings };
         self.members[0].command(doc! { "replSetInitiate": config }).await.map(drop)
+    }
+
+    /// Sets for how long a primary may be silent, in milliseconds.
+    async fn elect_after(&self, millis: i32) -> Result<()> {
+        let primary = &self.members[self.primary().await?];
+        let mut reply = primary.command(doc! { "replSetGetConfig": 1 }).await?;
+        let config = reply.get_document_mut("config")?;
+        let version = config.get_i32("version")?;
+        config.insert("version", version + 1);
+        config.get_document_mut("settings")?.insert("electionTimeoutMillis", millis);
+        primary.command(doc! { "replSetReconfig": config.clone() }).await.map(drop)
     }
 
     /// Waits until there is a primary that takes writes, and all others that run
