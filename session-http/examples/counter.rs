@@ -101,10 +101,15 @@ async fn page(
 }
 
 async fn sign_in(session: Session, Form(form): Form<SignIn>) -> Result<Redirect, SessionRejection> {
+    // What another user has left here is not for this one: it ends, and a new session begins.
+    if session.owner().is_some_and(|owner| owner.as_str() != form.name) {
+        session.destroy()?;
+    }
     // A new id at every change of privilege: one that was planted before is worth nothing.
     session.regenerate()?;
-    session.set("user", &form.name)?;
     session.bind(&form.name)?;
+    session.mark_authenticated()?;
+    session.set("user", &form.name)?;
     session.flash("notice", "You are signed in.")?;
     Ok(Redirect::to("/"))
 }

@@ -83,6 +83,8 @@ fn ticks(session: Session) -> impl Stream<Item = Result<Event, Infallible>> {
 
 async fn sign_in(session: Session) -> Result<String, SessionRejection> {
     session.regenerate()?;
+    session.bind("ann")?;
+    session.mark_authenticated()?;
     session.set("user", "ann")?;
     Ok("signed in\n".into())
 }

@@ -1,7 +1,9 @@
 //! Settings of a whole site's sessions, as they stand in a file.
 
 use serde::Deserialize;
-use session_core::{Registry, Result, SessionConfig};
+use session_core::{
+    Error, ErrorKind, ManagerBuilder, Operation, Registry, Result, SessionConfig, SessionManager,
+};
 
 use crate::{CookieConfig, LayerBuilder, SaveRule, SessionLayer};
 
@@ -27,6 +29,34 @@ use crate::{CookieConfig, LayerBuilder, SaveRule, SessionLayer};
 /// let layer = config.connect(&session_http::registry()).await?;
 /// # Ok(())
 /// # }
+/// ```
+///
+/// In a larger file, nest it: serde cannot tell unknown settings from those of
+/// the application where it is flattened.
+///
+/// ```
+/// use session_http::HttpConfig;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     listen: String,
+///     http: HttpConfig,
+/// }
+///
+/// let settings: Settings = toml::from_str(
+///     r#"
+///     listen = "127.0.0.1:8080"
+///
+///     [http.session]
+///     store = "file:///var/lib/app/sessions"
+///
+///     [http.cookie]
+///     name = "__Host-shop"
+///     "#,
+/// )?;
+/// assert_eq!(settings.listen, "127.0.0.1:8080");
+/// assert_eq!(settings.http.cookie.name, "__Host-shop");
+/// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -61,7 +91,8 @@ impl HttpConfig {
     }
 
     /// Connects to the store and returns the layer's builder, for what does not
-    /// stand in a file: signed cookies, other transports, error responses.
+    /// stand in a file: signed cookies, other transports, error responses. For an
+    /// observer see [`builder_with`](Self::builder_with).
     ///
     /// ```
     /// use session_http::{HttpConfig, Transport, registry};
@@ -79,9 +110,50 @@ impl HttpConfig {
     ///
     /// As [`connect`](Self::connect).
     pub async fn builder(&self, registry: &Registry) -> Result<LayerBuilder> {
+        self.builder_with(registry, |sessions| sessions).await
+    }
+
+    /// Connects to the store and returns the layer's builder, after `with` has added
+    /// to the manager what does not stand in a file: an observer, a clock, a runtime.
+    ///
+    /// ```
+    /// use session_http::session_core::{Event, Observer};
+    /// use session_http::{HttpConfig, SessionLayer, registry};
+    ///
+    /// #[derive(Debug)]
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn observe(&self, event: &Event<'_>) {
+    ///         eprintln!("{event:?}");
+    ///     }
+    /// }
+    ///
+    /// # async fn connect(config: HttpConfig) -> Result<SessionLayer, session_http::SessionError> {
+    /// config.builder_with(&registry(), |sessions| sessions.observer(Log)).await?.build()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn builder_with(
+        &self,
+        registry: &Registry,
+        with: impl FnOnce(ManagerBuilder) -> ManagerBuilder,
+    ) -> Result<LayerBuilder> {
         // Before the store is touched.
         self.cookie.check()?;
-        let sessions = self.session.connect(registry).await?;
+        let (policy, serializers) = (self.session.policy()?, self.session.serializers()?);
+        let Some(store) = &self.session.store else {
+            let known: Vec<_> = registry.schemes().collect();
+            let message =
+                format!("`store` of `session` is missing; give a URI, of: {}", known.join(", "));
+            return Err(Error::new(ErrorKind::InvalidConfig, Operation::Configure, message));
+        };
+        let handler = registry.connect(store).await?;
+        let sessions = SessionManager::builder(handler).policy(policy).serializers(serializers);
+        let sessions = with(sessions).build()?;
         let rule = if self.save_on_server_error { SaveRule::Always } else { SaveRule::default() };
         Ok(SessionLayer::builder(sessions)
             .cookie(self.cookie.clone())
@@ -93,8 +165,33 @@ impl HttpConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use session_core::{Event, Observer};
+
     use super::*;
-    use crate::{ErrorKind, registry};
+    use crate::registry;
+
+    /// Counts the sessions that were created.
+    #[derive(Clone, Debug, Default)]
+    struct Created(Arc<AtomicUsize>);
+
+    impl Observer for Created {
+        fn observe(&self, event: &Event<'_>) {
+            if matches!(event, Event::Created) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// What nests these settings in a file of its own.
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Site {
+        listen: String,
+        http: HttpConfig,
+    }
 
     fn read(text: &str) -> HttpConfig {
         toml::from_str(text).unwrap()
@@ -123,6 +220,38 @@ mod tests {
         let layer = builder.transports([crate::Transport::Bearer(http::header::ETAG)]).build();
         let layer = format!("{:?}", layer.unwrap());
         assert!(layer.contains("__Host-a") && layer.contains("Bearer"), "{layer}");
+    }
+
+    #[tokio::test]
+    async fn an_observer_is_added_in_code() {
+        let created = Created::default();
+        let config = read("[session]\nstore = 'memory:'\nidle = 60");
+        let observe = |sessions: ManagerBuilder| sessions.observer(created.clone());
+        let layer = config.builder_with(&registry(), observe).await.unwrap().build().unwrap();
+        let session = layer.sessions().create();
+        session.set("a", 1).unwrap();
+        session.save().await.unwrap();
+        assert_eq!(created.0.load(Ordering::Relaxed), 1);
+        assert_eq!(layer.sessions().policy().idle.as_secs(), 60);
+    }
+
+    #[tokio::test]
+    async fn a_missing_store_is_named_with_those_there_are() {
+        let err = HttpConfig::default().connect(&registry()).await.unwrap_err();
+        assert_eq!(err.kind(), ErrorKind::InvalidConfig);
+        assert!(err.to_string().contains("`store`") && err.to_string().contains("memory"), "{err}");
+    }
+
+    #[tokio::test]
+    async fn a_larger_file_nests_it() {
+        let text = "listen = 'here'\n[http.session]\nstore = 'memory:'\nidle = 60\n\
+                    [http.cookie]\nname = '__Host-a'";
+        let site: Site = toml::from_str(text).unwrap();
+        let layer = site.http.connect(&registry()).await.unwrap();
+        assert_eq!((site.listen.as_str(), site.http.cookie.name.as_str()), ("here", "__Host-a"));
+        assert_eq!(layer.sessions().policy().idle.as_secs(), 60);
+        let typo = toml::from_str::<Site>(&format!("{text}\ncolour = 'red'")).unwrap_err();
+        assert!(typo.to_string().contains("colour"), "{typo}");
     }
 
     #[test]

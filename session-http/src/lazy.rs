@@ -8,6 +8,7 @@ use session_core::{Access, CookieAction, Error, ErrorKind, Operation, Outage, Re
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::Mutex;
 
+use crate::https::is_https;
 use crate::settings::Settings;
 use crate::{Session, Transport, cache};
 
@@ -174,12 +175,4 @@ impl fmt::Debug for LazySession {
             .field("loaded", &self.loaded().is_some())
             .finish()
     }
-}
-
-fn is_https<B>(request: &Request<B>, trust_proxy: bool) -> bool {
-    if trust_proxy && let Some(field) = request.headers().get("x-forwarded-proto") {
-        let first = field.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
-        return first.trim_ascii().eq_ignore_ascii_case(b"https");
-    }
-    request.uri().scheme() == Some(&http::uri::Scheme::HTTPS)
 }

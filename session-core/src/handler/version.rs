@@ -9,6 +9,14 @@ use bytes::Bytes;
 /// A counter that has meaning only to the engine that made it. It may carry a
 /// hint: what the engine read together with it and can save a step with later.
 /// The hint takes no part in comparisons.
+///
+/// # For implementors
+///
+/// A number must never repeat for a key, not even after the record was destroyed or
+/// has expired: whoever still holds the old version would then write to, or destroy,
+/// a session that is not the one that it read. A counter that starts at 1 in each new
+/// record repeats: start it at [`Random::number`](crate::Random::number), and add to it
+/// with each write, or take the numbers from a sequence of the store.
 #[derive(Clone)]
 pub struct Version {
     count: u64,

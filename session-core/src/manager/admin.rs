@@ -60,6 +60,33 @@ impl SessionManager {
 
     /// Ends all sessions of an owner, but for one. Returns how many there were.
     ///
+    /// To end the present session with them, also call
+    /// [`destroy`](crate::Session::destroy) on it: its handle lives on, the client keeps
+    /// its cookie, and a later save of changes fails with [`ErrorKind::Gone`].
+    ///
+    /// ```
+    /// use session_core::{ErrorKind, MemoryHandler, Owner, SessionManager};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> session_core::Result<()> {
+    /// let sessions = SessionManager::new(MemoryHandler::new());
+    /// let session = sessions.create();
+    /// session.bind("user-17")?;
+    /// session.save().await?;
+    /// let other = sessions.load(&session.id().expect("it is saved")).await?;
+    ///
+    /// assert_eq!(sessions.revoke(&Owner::new("user-17")?, None).await?, 1);
+    /// other.set("late", true)?;
+    /// assert_eq!(other.save().await.unwrap_err().kind(), ErrorKind::Gone);
+    ///
+    /// // What is set after this is in a new session.
+    /// session.destroy()?;
+    /// session.flash("notice", "You are signed out everywhere.")?;
+    /// session.save().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`sessions_of`](Self::sessions_of).

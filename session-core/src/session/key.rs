@@ -16,6 +16,19 @@ use std::marker::PhantomData;
 /// session.delete(VISITS)?;
 /// # Ok::<(), session_core::Error>(())
 /// ```
+///
+/// A typed key takes a value of exactly its type: of what is borrowed, give it an
+/// owned copy. A plain name takes either.
+///
+/// ```
+/// # use session_core::Key;
+/// const USER: Key<'static, String> = Key::new("user");
+/// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
+/// let name = String::from("Tom");
+/// session.set(USER, name.clone())?;
+/// session.set("user", &name)?;
+/// # Ok::<(), session_core::Error>(())
+/// ```
 pub struct Key<'a, T> {
     name: &'a str,
     of: PhantomData<fn() -> T>,

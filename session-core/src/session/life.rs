@@ -133,8 +133,23 @@ impl Session {
         self.change(|state| state.changes.meta.absolute = Some(at))
     }
 
-    /// Sets whether this session's cookie outlives the browser ("remember me");
-    /// `None` for the policy's answer.
+    /// Sets whether this session's cookie outlives the browser; `None` for the
+    /// policy's answer.
+    ///
+    /// Alone it remembers nobody: the session still ends with its lifetimes. "Remember
+    /// me" is this, [`set_idle`](Self::set_idle), and, after
+    /// [`mark_authenticated`](Self::mark_authenticated), [`set_absolute`](Self::set_absolute).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
+    /// let month = Duration::from_secs(30 * 24 * 3600);
+    /// session.mark_authenticated()?;
+    /// session.set_persistent(Some(true))?;
+    /// session.set_idle(Some(month))?;
+    /// session.set_absolute(Some(month))?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -67,7 +67,12 @@ pub enum Secure {
     /// Always.
     #[default]
     Always,
-    /// If the request came over HTTPS, as its URI or a trusted proxy says.
+    /// If the request came over HTTPS, as a trusted proxy, the mark
+    /// [`Https`](crate::Https) or the URI says.
+    ///
+    /// **Warning**: requests over HTTP/1.1 name no scheme in their URI. A program that
+    /// speaks TLS itself marks them as [`Https`](crate::Https), or the cookie goes out
+    /// without `Secure`.
     Auto,
     /// Never: for development without TLS.
     Never,
@@ -84,8 +89,13 @@ pub enum SameSite {
     #[default]
     Lax,
     /// All. Needs `Secure`.
+    ///
+    /// **Warning**: any site can then make the client send the cookie with a request of
+    /// its choice. Give forms and scripts a token that such a request does not have.
     None,
     /// `None` over HTTPS, else `Lax`.
+    ///
+    /// **Warning**: over HTTPS this is [`None`](Self::None), with all that it opens.
     Auto,
 }
 
@@ -131,6 +141,9 @@ impl CookieConfig {
     }
 
     /// Sets which cross-site requests carry it.
+    ///
+    /// **Warning**: with [`SameSite::None`], and over HTTPS with [`SameSite::Auto`], any
+    /// site can make the client send it.
     #[must_use]
     pub const fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;

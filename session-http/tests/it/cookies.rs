@@ -5,7 +5,7 @@ use crate::with;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
 use http::{HeaderValue, Request};
 use session_core::{MemoryHandler, Policy, SessionManager};
-use session_http::{CookieConfig, ErrorKind, RequestSessionExt, Secure, SessionLayer};
+use session_http::{CookieConfig, ErrorKind, Https, RequestSessionExt, Secure, SessionLayer};
 use std::time::Duration;
 
 #[tokio::test]
@@ -276,6 +276,34 @@ async fn a_proxy_is_believed_only_if_it_is_trusted() {
         let answer = Client::new(layer).send_request(request, set).await;
         let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
         assert_eq!(cookie.contains("Secure"), secure, "{trust} {header:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_says_https_unless_a_trusted_proxy_says_otherwise() {
+    for (marked, trust, header, secure) in [
+        (true, false, None, true),
+        (false, false, None, false),
+        (true, true, None, true),
+        (true, true, Some("http"), false),
+        (true, false, Some("http"), true),
+    ] {
+        let layer = SessionLayer::builder(SessionManager::new(MemoryHandler::new()))
+            .cookie(CookieConfig::new("sid").with_secure(Secure::Auto))
+            .trust_proxy(trust)
+            .build()
+            .unwrap();
+        let mut request = Request::new(());
+        if marked {
+            request.extensions_mut().insert(Https);
+        }
+        if let Some(header) = header {
+            request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static(header));
+        }
+        let set = with!(session => session.set("a", 1).unwrap());
+        let answer = Client::new(layer).send_request(request, set).await;
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+        assert_eq!(cookie.contains("Secure"), secure, "{marked} {trust} {header:?}");
     }
 }
 

@@ -69,7 +69,7 @@ fn cookie(head: &str) -> String {
 }
 
 #[test]
-fn the_counter_signs_in_survives_a_restart_and_signs_out() {
+fn the_counter_signs_in_survives_a_restart_changes_users_and_signs_out() {
     let folder = tempfile::tempdir().unwrap();
     let store = format!("file:{}/sessions", folder.path().display());
     let start = || Server::start("counter", &[&store, "127.0.0.1:0"]);
@@ -89,8 +89,15 @@ fn the_counter_signs_in_survives_a_restart_and_signs_out() {
     assert!(page.contains("<b id=engine>file</b>") && page.contains("somekey"), "{page}");
     assert!(!server.send("GET", "/", &planted, "").1.contains("Ann"));
 
-    server.send("POST", "/sign-out", &signed_in, "");
+    let (head, _) = server.send("POST", "/sign-in", &signed_in, "name=Bob");
+    let bob = cookie(&head);
+    let (_, page) = server.send("GET", "/", &bob, "");
+    assert!(page.contains("Hello, Bob") && page.contains("You are signed in."), "{page}");
+    assert!(page.contains("<b id=visits>1</b>") && !page.contains("somekey"), "{page}");
     assert!(!server.send("GET", "/", &signed_in, "").1.contains("Ann"));
+
+    server.send("POST", "/sign-out", &bob, "");
+    assert!(!server.send("GET", "/", &bob, "").1.contains("Bob"));
 }
 
 #[test]
