@@ -100,6 +100,11 @@ impl Log {
     pub(crate) const fn overwrites(&self) -> bool {
         self.first.overwrites()
     }
+
+    /// Whether doing it calls a function of the user's.
+    fn calls(&self) -> bool {
+        std::iter::once(&self.first).chain(&self.more).any(|op| matches!(op, Op::Update(_)))
+    }
 }
 
 /// What was done to each key, sorted by name. A request changes few keys, so a
@@ -202,6 +207,15 @@ impl Changes {
 
     pub(crate) fn log(&self, space: Space, name: &str) -> Option<&Log> {
         self.logs(space).get(name)
+    }
+
+    /// Whether it takes functions of the user's to tell the value of one key, or
+    /// of all if none is named.
+    pub(crate) fn calls(&self, space: Space, name: Option<&str>) -> bool {
+        match name {
+            Some(name) => self.log(space, name).is_some_and(Log::calls),
+            None => self.logs(space).iter().any(|(_, log)| log.calls()),
+        }
     }
 
     pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {

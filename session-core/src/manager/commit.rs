@@ -112,6 +112,7 @@ impl Session {
                 state.mark_ended();
                 state.forget_id();
                 before.iter().for_each(|before| core.announce_end(&before.key));
+                drop(state);
                 return Err(core.too_late(
                     "the session ended while this request was at work; nothing was saved",
                 ));
@@ -121,6 +122,7 @@ impl Session {
                 state.mark_ended();
                 state.cookie = CookieAction::Keep;
                 before.iter().for_each(|before| core.unremember(&before.key));
+                drop(state);
                 return Err(core.too_late(
                     "the session got a new id while this request was at work; nothing was saved",
                 ));

@@ -20,6 +20,12 @@ impl View<'_> {
         self.saving.into_iter().chain([self.changes])
     }
 
+    /// Whether it takes functions of the user's to tell the value of one key, or
+    /// of all if none is named.
+    pub(crate) fn calls(&self, space: Space, name: Option<&str>) -> bool {
+        self.layers().any(|changes| changes.calls(space, name))
+    }
+
     pub(crate) fn get(&self, space: Space, name: &str) -> Result<Option<Value>> {
         if self.saving.is_none() && self.changes.is_empty() {
             let Some(base) = self.base else { return Ok(None) };

@@ -66,7 +66,9 @@ impl Session {
         Self(Arc::new(Inner { core, state, saving }))
     }
 
-    /// Locks the state. No user code runs under the lock, so a poisoned one is sound.
+    /// Locks the state. What may call back into the session never runs under the
+    /// lock: functions for [`update`](Self::update), iterators, or keys of the user's
+    /// making. A poisoned lock is sound, because every step leaves the state whole.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
