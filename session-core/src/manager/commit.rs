@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::boxed::boxed;
+use super::stale::{Era, StaleCache};
 use super::write::{Failure, Saved, Work};
 use crate::changes::Changes;
 use crate::session::state::{Current, Doomed, Saving, State, set_cookie};
@@ -16,6 +17,8 @@ struct Job {
     work: Work,
     regenerate: bool,
     life: u32,
+    /// When the store began to be asked.
+    asked: Option<Era>,
 }
 
 impl Session {
@@ -79,7 +82,8 @@ impl Session {
             in_doubt: state.in_doubt,
             conflict: state.conflict.unwrap_or(self.0.core.policy.conflict),
         };
-        Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
+        let asked = self.0.core.stale.as_ref().map(StaleCache::era);
+        Job { current: state.current.clone(), work, regenerate: state.regenerate, life, asked }
     }
 
     /// Destroys what was asked to be destroyed. What fails stays on the list.
@@ -188,9 +192,7 @@ impl Core {
         if new_id || new_life {
             state.cookie = set_cookie(&current, &self.policy, self.now());
         }
-        if let Some(stale) = &self.stale {
-            stale.remember(&current, self.now());
-        }
+        self.remember(&current, job.asked);
         state.current = Some(current);
         state.regenerate &= !job.regenerate;
         state.in_doubt = false;

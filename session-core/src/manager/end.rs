@@ -1,8 +1,11 @@
 //! Ends sessions, wherever they have moved meanwhile.
 
+use std::sync::Arc;
+
 use super::Core;
+use super::stale::Era;
 use crate::frame::Frame;
-use crate::session::state::Doomed;
+use crate::session::state::{Current, Doomed};
 use crate::{Error, ErrorKind, Event, Operation, Result, SessionKey, Version};
 
 /// How often a session may change or have moved under a logout. Each time
@@ -78,6 +81,14 @@ impl Core {
     pub(super) fn found_dead(&self, key: &SessionKey) {
         self.watchers.tell(key);
         self.unremember(key);
+    }
+
+    /// Shows a session while the store is down, if it has not ended since the store
+    /// was asked.
+    pub(super) fn remember(&self, current: &Arc<Current>, asked: Option<Era>) {
+        if let (Some(stale), Some(asked)) = (&self.stale, asked) {
+            stale.remember(current, asked, self.now());
+        }
     }
 
     /// No longer shows a session by this key while the store is down.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Core;
 use super::boxed::boxed;
+use super::stale::StaleCache;
 use crate::frame::{Frame, Pointer};
 use crate::record::Record;
 use crate::session::state::{Current, Opened, ReadOnly};
@@ -119,6 +120,7 @@ impl Core {
             }
             _ => None,
         };
+        let asked = self.stale.as_ref().map(StaleCache::era);
         let found = self.find(id, &key).await;
         if !matches!(found, Ok(Found::Live(_)))
             && let Some(lock) = lock.take()
@@ -127,9 +129,7 @@ impl Core {
         }
         match found? {
             Found::Live(current) => {
-                if let Some(stale) = &self.stale {
-                    stale.remember(&current, self.now());
-                }
+                self.remember(&current, asked);
                 let nothing = Opened::nothing(Status::Loaded);
                 Ok(Opened { current: Some(current), lock, ..nothing })
             }
