@@ -120,7 +120,7 @@ impl Core {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
-            let Some(draft) = self.record_writer(&key).first(meta.clone(), &work.changes)? else {
+            let Some(draft) = self.record_writer(&key).first(&meta, &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
             let options = self.options(WriteMode::Create, draft.meta(), None, now);
