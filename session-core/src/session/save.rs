@@ -74,6 +74,8 @@ impl Session {
         let (current, life) = {
             let mut state = self.state();
             state.forget_changes();
+            // What a save that panicked has left.
+            state.saving = None;
             match &state.current {
                 Some(current) => (Arc::clone(current), state.life),
                 None if state.read_only == Some(ReadOnly::Ended) => return gone(),

@@ -1,5 +1,6 @@
 //! What a save does: merge, refuse, or nothing at all.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use session_core::testkit::ScriptedRandom;
@@ -341,6 +342,28 @@ async fn a_reload_drops_what_was_changed_and_shows_what_others_wrote() {
     session.reload().await.unwrap();
     assert_eq!(session.get::<i64>("mine").unwrap(), None);
     assert_eq!(session.get::<i64>("url").unwrap(), Some(7));
+}
+
+#[tokio::test]
+async fn a_reload_drops_what_a_save_that_panicked_has_left() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("n", 1)).await;
+    let session = rig.load(&id).await;
+    let calls = AtomicU32::new(0);
+    let panics_once = move |n: Option<i64>| {
+        assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 1, "the save panics");
+        n.map(|n| n + 10)
+    };
+    session.update("n", panics_once).unwrap();
+    let save = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    assert!(save.await.unwrap_err().is_panic());
+    session.reload().await.unwrap();
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(1));
+    session.save().await.unwrap();
+    assert_eq!(rig.peek(&id, "n").await, Some(1));
 }
 
 #[tokio::test]
