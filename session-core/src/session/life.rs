@@ -180,10 +180,10 @@ impl Session {
     /// once if the session is not stored (any more). The first call reads the
     /// store once.
     pub async fn ended(&self) {
-        let (current, known) = {
+        let (current, known, life) = {
             let state = self.state();
             let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
-            (current, state.end.clone())
+            (current, state.end.clone(), state.life)
         };
         let Some((id, key)) = current else { return };
         let end = match known {
@@ -191,8 +191,11 @@ impl Session {
             None => self.0.core.watch(&id, key).await,
         };
         let Some(mut end) = end else { return };
-        if let State { current: Some(_), end: unknown @ None, .. } = &mut *self.state() {
-            *unknown = Some(end.clone());
+        match &mut *self.state() {
+            State { current: Some(_), end: unknown @ None, life: now, .. } if *now == life => {
+                *unknown = Some(end.clone());
+            }
+            _ => {}
         }
         // The sender goes away only after it has told.
         drop(end.wait_for(|ended| *ended).await);

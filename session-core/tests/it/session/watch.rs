@@ -67,6 +67,24 @@ async fn a_stream_that_begins_after_the_logout_ends_at_once() {
 }
 
 #[tokio::test]
+async fn a_stream_of_a_session_begun_anew_does_not_end_with_the_old_one() {
+    let rig = Rig::new();
+    let session = rig.load(&rig.stored(|s| s.set("k", 1)).await).await;
+    let hold = rig.chaos.hold_reply(Operation::Read);
+    let old = stream(&session);
+    hold.reached().await;
+    session.destroy().unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    hold.release();
+    old.await.unwrap();
+    let new = stream(&session);
+    settle().await;
+    assert!(!new.is_finished(), "the new session lives");
+    new.abort();
+}
+
+#[tokio::test]
 async fn asking_again_costs_no_read() {
     let rig = Rig::new();
     let id = rig.stored(|s| s.set("k", 1)).await;
