@@ -98,9 +98,7 @@ impl Session {
     /// `None` if never. Ask for a password again when it is too long.
     #[must_use]
     pub fn since_authenticated(&self) -> Option<Duration> {
-        let state = self.state();
-        let stored = state.current.as_ref().and_then(|c| c.record.meta().authenticated);
-        let at = state.changes.meta.authenticated.or(stored)?;
+        let at = self.state().view(&self.0.core.serializers).authenticated()?;
         Some(self.0.core.now().since(at))
     }
 

@@ -148,6 +148,22 @@ async fn signing_in_again_restarts_the_absolute_lifetime() {
 }
 
 #[tokio::test]
+async fn a_sign_in_is_known_while_it_is_saved() {
+    let rig = Rig::new();
+    let session = rig.load(&rig.stored(|s| s.set("k", 1)).await).await;
+    session.mark_authenticated().unwrap();
+    let hold = rig.chaos.hold(Operation::Write);
+    let save = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    hold.reached().await;
+    assert_eq!(session.since_authenticated(), Some(Duration::ZERO));
+    hold.release();
+    save.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_session_that_never_ends_does_not() {
     let rig = Rig::with(|p| (p.idle, p.absolute) = (Duration::MAX, None));
     let id = rig.stored(|s| s.set("k", 1)).await;
