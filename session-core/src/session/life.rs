@@ -82,6 +82,10 @@ impl Session {
     /// Notes that the user has just proved who they are, and restarts the
     /// absolute lifetime, as NIST SP 800-63B-4 (5.2) allows.
     ///
+    /// The lifetime is the policy's, also where [`set_absolute`](Self::set_absolute)
+    /// was called before: of the two the later call counts, in this request or in
+    /// another. Call `set_absolute` after this for a session with a lifetime of its own.
+    ///
     /// # Errors
     ///
     /// When the session must not be changed.
@@ -121,7 +125,8 @@ impl Session {
     }
 
     /// Sets how long this session lives from now at the most, however much it is
-    /// used; `None` for no such limit. Zero ends it.
+    /// used; `None` for no such limit. Zero ends it. It counts until
+    /// [`mark_authenticated`](Self::mark_authenticated) is called.
     ///
     /// # Errors
     ///
