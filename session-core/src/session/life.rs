@@ -178,8 +178,9 @@ impl Session {
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is seen when this process meets the dead session;
-    /// for a long stream call [`reload`](Self::reload) now and then. Returns at
+    /// Another process's logout is seen when this process meets the dead session.
+    /// Does not notice that the lifetime runs out; call [`refresh`](Self::refresh) or
+    /// [`reload`](Self::reload) in the loop of a long stream. Returns at
     /// once if the session is not stored (any more). The first call reads the
     /// store once.
     pub async fn ended(&self) {
