@@ -248,21 +248,18 @@ impl Session {
         let Some(value) = self.read(Space::Flash, name)? else { return Ok(None) };
         let value = from_value(&value)?;
         // A reader who may not change the session may still see the message.
-        drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Remove)));
+        drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Take(None))));
         Ok(Some(value))
     }
 
-    /// Keeps the flash messages that this request has taken for one more.
+    /// Keeps the flash messages that this request has taken for one more, unless
+    /// it was saved since.
     ///
     /// # Errors
     ///
     /// When the session must not be changed.
     pub fn keep_flash(&self) -> Result<()> {
-        self.change(|state| {
-            if !state.changes.cleared() {
-                state.changes.undo_removals(Space::Flash);
-            }
-        })
+        self.change(|state| state.changes.put_back(Space::Flash))
     }
 
     fn read(&self, space: Space, name: &str) -> Result<Option<Value>> {

@@ -212,6 +212,25 @@ async fn a_flash_message_can_be_kept_for_one_more_request() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_flashed_and_taken_in_one_request_can_be_kept() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.flash("replaced", "old")).await;
+    let session = rig.load(&id).await;
+    session.flush().unwrap();
+    for (name, text) in [("replaced", "1"), ("new", "2")] {
+        session.flash(name, text).unwrap();
+        assert_eq!(session.flashed::<String>(name).unwrap().as_deref(), Some(text));
+        assert_eq!(session.flashed::<String>(name).unwrap(), None);
+    }
+    session.keep_flash().unwrap();
+    respond(&session).await.0.unwrap();
+    let session = rig.load(&id).await;
+    for (name, text) in [("replaced", "1"), ("new", "2")] {
+        assert_eq!(session.flashed::<String>(name).unwrap().as_deref(), Some(text));
+    }
+}
+
+#[tokio::test]
 async fn clones_are_one_session_also_between_two_saves() {
     let rig = Rig::with(|p| p.conflict = Conflict::Strict);
     let session = rig.sessions.create();

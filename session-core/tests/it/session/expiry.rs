@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use session_core::{CookieAction, ErrorKind, Operation, Policy, Profile, Session, SessionId, Status};
+use session_core::{
+    CookieAction, ErrorKind, Operation, Policy, Profile, Session, SessionId, Status,
+};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond, settle};
 
