@@ -73,6 +73,7 @@ impl Session {
         if save == Save::Endings {
             state.changes = Changes::default();
         }
+        state.late = false;
         let changes = Arc::new(std::mem::take(&mut state.changes));
         let life = state.life;
         state.saving = Some(Saving { changes: Arc::clone(&changes), life });

@@ -291,7 +291,7 @@ impl Session {
     /// Does `op` to what this request sees, outside of the lock because it may be
     /// the user's code, and notes it down if it succeeds.
     fn apply(&self, name: &str, op: Op) -> Result<Option<Value>> {
-        self.change(|_| ())?;
+        self.state().writable()?;
         let value = op.apply(self.read(Space::User, name)?)?;
         self.change(|state| state.changes.add(Space::User, name, op))?;
         Ok(value)

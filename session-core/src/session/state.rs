@@ -29,6 +29,9 @@ pub(crate) struct State {
     pub(crate) saving: Option<Saving>,
     /// What was changed and is not being saved yet.
     pub(crate) changes: Changes,
+    /// Whether anything was changed after the response headers were settled, that
+    /// nobody has begun to save.
+    pub(crate) late: bool,
     /// Whether a new id was asked for.
     pub(crate) regenerate: bool,
     /// Whether a save may have happened in spite of its error. Its changes are
@@ -139,6 +142,7 @@ impl State {
             endable,
             saving: None,
             changes: Changes::default(),
+            late: false,
             regenerate: false,
             in_doubt: false,
             life: 0,

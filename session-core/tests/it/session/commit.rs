@@ -331,6 +331,32 @@ async fn what_a_stream_leaves_unsaved_is_saved_when_it_ends() {
 }
 
 #[tokio::test]
+async fn what_a_task_leaves_unsaved_after_the_response_is_reported() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    respond(&session).await.0.unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 0);
+
+    let session = rig.load(&id).await;
+    respond(&session).await.0.unwrap();
+    session.set("k", 3).unwrap();
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 1);
+
+    // A save that failed has told whoever called it.
+    let session = rig.load(&id).await;
+    session.set("k", 4).unwrap();
+    rig.chaos.fail_once(Operation::Write, ErrorKind::Unavailable);
+    assert_eq!(kind(respond(&session).await.0), ErrorKind::Unavailable);
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 1);
+}
+
+#[tokio::test]
 async fn a_reload_drops_what_was_changed_and_shows_what_others_wrote() {
     let rig = Rig::new();
     let id = rig.stored(|s| s.set("k", 1)).await;
