@@ -46,7 +46,9 @@ impl Session {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
             None => core.create(work).await,
             Some(current) if *regenerate => boxed(core.regenerate(current, work)).await,
-            Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
+            Some(_) if work.changes.is_empty() && (!work.in_doubt || save == Save::Endings) => {
+                Ok(Saved::Unchanged)
+            }
             Some(current) => core.change(current, work).await,
         };
         let unchanged = matches!(result, Ok(Saved::Unchanged));
@@ -101,7 +103,7 @@ impl Session {
             return state.settle_past_life(result);
         }
         match result {
-            Ok(Saved::Unchanged) => state.in_doubt = false,
+            Ok(Saved::Unchanged) => {}
             Ok(Saved::Written(current)) => core.settle_written(&mut state, current, job),
             Ok(Saved::Ended) => {
                 state.current = None;

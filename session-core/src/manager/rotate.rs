@@ -83,7 +83,7 @@ impl Core {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
-            let draft = self.record_writer(&key).moved(&old.record, &work.changes)?;
+            let draft = self.record_writer(&key).replayed(&old.record, &work.changes)?;
             let now = self.now();
             let options = self.options(WriteMode::Create, draft.meta(), None, now);
             if options.lifetime().is_zero() {
@@ -117,7 +117,7 @@ impl Core {
 
     /// Brings the new record up to what the old one has become.
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
-        new.draft = self.record_writer(&new.key).moved(&old.record, &work.changes)?;
+        new.draft = self.record_writer(&new.key).replayed(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
         new.options = self.options(mode, new.draft.meta(), None, self.now());
         new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;

@@ -156,8 +156,14 @@ impl Core {
         let mut conflicts = 0;
         let mut turn = None;
         loop {
-            let Some(draft) = self.record_writer(&base.key).changed(&base.record, &work.changes)?
-            else {
+            let writer = self.record_writer(&base.key);
+            let draft = if work.in_doubt {
+                // What makes no difference to the base may take back what is stored.
+                Some(writer.replayed(&base.record, &work.changes)?)
+            } else {
+                writer.changed(&base.record, &work.changes)?
+            };
+            let Some(draft) = draft else {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());

@@ -246,7 +246,7 @@ impl State {
         !self.doomed.is_empty()
             || self.saving.is_some()
             || !self.changes.is_empty()
-            || (self.regenerate && self.current.is_some())
+            || ((self.regenerate || self.in_doubt) && self.current.is_some())
             || self.lock.is_some()
             || self.touch_due(policy, now()).is_some()
     }
