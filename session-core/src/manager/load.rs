@@ -84,6 +84,10 @@ impl Core {
                 continue;
             }
             let next = self.claim(id, terms).await?;
+            if next.status == Status::Degraded && next.current.is_none() {
+                // It may be the client's own, and another one planted.
+                return Ok(next);
+            }
             match (&opened.current, &next.current) {
                 // The same session, by its old id and by its new one.
                 (Some(known), Some(same)) if known.key == same.key => {
