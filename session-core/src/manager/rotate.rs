@@ -10,7 +10,8 @@ use crate::policy::POINTER_LIFE;
 use crate::record::Record;
 use crate::session::state::{Current, Doomed};
 use crate::{
-    Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+    Error, ErrorKind, Event, Result, SessionId, SessionKey, Timestamp, Version, WriteMode,
+    WriteOptions,
 };
 
 /// The record under the new id, before and after the old one has ended.
@@ -106,7 +107,10 @@ impl Core {
         // Who may have planted the old id must not look into what a login brings.
         let privilege = work.changes.meta.changes_privilege();
         let grace = if privilege { Duration::ZERO } else { self.policy.grace };
-        let pointer = Pointer { target: *target, readable_until: now.after(grace) };
+        // No grace is none on a host whose clock is behind, too.
+        let readable_until =
+            if grace.is_zero() { Timestamp::from_millis(0) } else { now.after(grace) };
+        let pointer = Pointer { target: *target, readable_until };
         let payload = frame::pointer(&old.key, now, &pointer);
         let mode = WriteMode::IfVersion(old.version.clone());
         let mut options =

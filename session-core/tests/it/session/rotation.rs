@@ -1,7 +1,9 @@
 //! New ids for old sessions.
 
 use session_core::testkit::ScriptedRandom;
-use session_core::{CookieAction, ErrorKind, Operation, Status};
+use session_core::{
+    CookieAction, ErrorKind, ManualClock, MemoryHandler, Operation, Policy, SessionManager, Status,
+};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond};
 
@@ -217,6 +219,33 @@ async fn a_change_of_privilege_gives_the_old_id_no_grace() {
         let by_old = rig.load(&old).await;
         assert_eq!(by_old.status(), Status::Unknown);
         assert_eq!(by_old.get::<i64>("k").unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn no_grace_is_none_on_a_host_whose_clock_is_behind() {
+    for (grace, login) in [(0, false), (0, true), (10, true)] {
+        let mut policy = Policy::default();
+        policy.grace = SECOND * grace;
+        let store = MemoryHandler::new();
+        let (ahead, behind) = (ManualClock::new(), ManualClock::new());
+        ahead.advance(SECOND);
+        let [ahead, behind] = [ahead, behind].map(|clock| {
+            let sessions = SessionManager::builder(store.clone()).policy(policy.clone());
+            sessions.clock(clock).build().unwrap()
+        });
+        let session = ahead.create();
+        session.set("secret", 7).unwrap();
+        session.save().await.unwrap();
+        let old = session.id().unwrap();
+        session.regenerate().unwrap();
+        if login {
+            session.bind("tom").unwrap();
+        }
+        session.save().await.unwrap();
+        let by_old = behind.load(&old).await.unwrap();
+        assert_eq!(by_old.status(), Status::Unknown);
+        assert_eq!(by_old.get::<i64>("secret").unwrap(), None);
     }
 }
 
