@@ -74,14 +74,16 @@ impl Session {
         }
         let changes = Arc::new(std::mem::take(&mut state.changes));
         let life = state.life;
-        state.saving = Some(Saving { changes: Arc::clone(&changes), life });
+        // A new id that is asked for from now on is another one.
+        let regenerate = std::mem::take(&mut state.regenerate);
+        state.saving = Some(Saving { changes: Arc::clone(&changes), regenerate, life });
         let work = Work {
             changes,
             fence: state.fence(),
             in_doubt: state.in_doubt,
             conflict: state.conflict.unwrap_or(self.0.core.policy.conflict),
         };
-        Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
+        Job { current: state.current.clone(), work, regenerate, life }
     }
 
     /// Destroys what was asked to be destroyed. What fails stays on the list.
@@ -192,7 +194,6 @@ impl Core {
             stale.remember(&current, self.now());
         }
         state.current = Some(current);
-        state.regenerate &= !job.regenerate;
         state.in_doubt = false;
     }
 
@@ -219,6 +220,7 @@ impl State {
 
     /// Keeps what was not saved, below what came after, for another try.
     fn keep_unsaved(&mut self, unsaved: Saving) {
+        self.regenerate |= unsaved.regenerate;
         let unsaved = Arc::unwrap_or_clone(unsaved.changes);
         let later = std::mem::replace(&mut self.changes, unsaved);
         self.changes.then(later);

@@ -72,6 +72,8 @@ impl Opened {
 #[derive(Debug)]
 pub(crate) struct Saving {
     pub(crate) changes: Arc<Changes>,
+    /// Whether it gives the session a new id.
+    pub(crate) regenerate: bool,
     /// The life that it belongs to.
     pub(crate) life: u32,
 }

@@ -77,6 +77,39 @@ async fn nobody_can_present_a_new_id_before_the_old_one_has_ended() {
 }
 
 #[tokio::test]
+async fn a_login_during_a_change_of_id_gets_an_id_of_its_own() {
+    for fails in [false, true] {
+        let rig = Rig::with(|p| p.grace = SECOND * 10);
+        let planted = rig.stored(|s| s.set("k", 1)).await;
+        let session = rig.load(&planted).await;
+        session.regenerate().unwrap();
+        if fails {
+            rig.chaos.fail_once(Operation::Write, ErrorKind::Unavailable);
+        }
+        let hold = rig.chaos.hold(Operation::Write);
+        let save = tokio::spawn({
+            let session = session.clone();
+            async move { session.save().await }
+        });
+        hold.reached().await;
+        session.bind("tom").unwrap();
+        session.set("secret", 7).unwrap();
+        session.regenerate().unwrap();
+        hold.release();
+        assert_eq!(save.await.unwrap().is_err(), fails);
+        let rotated = session.id().unwrap();
+        let (saved, cookie) = respond(&session).await;
+        saved.unwrap();
+        assert!(is_set(&cookie));
+        assert_ne!(session.id().unwrap(), rotated);
+        let by_planted = rig.load(&planted).await;
+        assert_eq!(by_planted.owner(), None);
+        assert_eq!(by_planted.get::<i64>("secret").unwrap(), None);
+        assert_eq!(rig.count().await, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_write_during_the_change_of_id_is_carried_over() {
     let rig = Rig::new();
     let old = rig.stored(|s| s.set("n", 1)).await;
