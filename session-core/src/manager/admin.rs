@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Core, SessionManager};
+use crate::frame::Frame;
 use crate::session::state::Doomed;
 use crate::{
     Error, ErrorKind, Event, GcReport, GcRequest, Operation, Owner, Page, PageRequest, Result,
@@ -152,14 +153,24 @@ impl Core {
         let core = Arc::clone(self);
         let look = Box::pin(async move {
             for key in watched {
-                match core.read(&key).await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => core.announce_end(&key),
-                    Err(err) => core.unseen(&err),
+                if let Err(err) = core.look(key).await {
+                    core.unseen(&err);
                 }
             }
         });
         if self.runtime.is_some() { self.spawn(look) } else { look.await }
+    }
+
+    /// Tells those who watch a session if it is over, wherever its id has moved.
+    async fn look(&self, mut key: SessionKey) -> Result<()> {
+        while let Some(stored) = self.read(&key).await? {
+            match self.parse(&stored.payload, &key) {
+                Ok(Frame::Pointer(pointer)) => key = pointer.target,
+                Ok(Frame::Session(_)) | Err(_) => return Ok(()),
+            }
+        }
+        self.announce_end(&key);
+        Ok(())
     }
 }
 

@@ -120,9 +120,9 @@ impl Session {
                     "the session ended while this request was at work; nothing was saved",
                 ));
             }
-            Err(Failure::Moved) => {
+            Err(Failure::Moved(target)) => {
                 // The client has been told the new id by another response.
-                state.mark_ended();
+                state.mark_moved(target);
                 state.cookie = CookieAction::Keep;
                 before.iter().for_each(|before| core.unremember(&before.key));
                 return Err(core.too_late(
@@ -156,14 +156,17 @@ impl Session {
     }
 
     /// Extends the lifetime, and takes note of what the store says. `false` if the
-    /// session has ended.
+    /// session has ended, or has a new id.
     pub(crate) async fn extend(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
         let core = &self.0.core;
         let lives = core.touch(key, idle).await?;
+        let target = if lives { None } else { core.moved_to(key).await? };
         if lives {
             core.observe(&Event::Touched);
         } else {
-            core.announce_end(key);
+            if target.is_none() {
+                core.announce_end(key);
+            }
             core.observe(&Event::SavedTooLate);
         }
         let mut state = self.state();
@@ -173,7 +176,10 @@ impl Session {
             Some(current) if lives => {
                 Arc::make_mut(current).expires = Some(core.now().after(idle));
             }
-            Some(_) if unchanged => state.mark_ended(),
+            Some(_) if unchanged => match target {
+                Some(target) => state.mark_moved(target),
+                None => state.mark_ended(),
+            },
             _ => {}
         }
         Ok(lives)
@@ -214,7 +220,7 @@ impl State {
                 Ok(())
             }
             Err(Failure::Error(err)) => Err(err),
-            Ok(Saved::Unchanged | Saved::Ended) | Err(Failure::Gone | Failure::Moved) => Ok(()),
+            Ok(Saved::Unchanged | Saved::Ended) | Err(Failure::Gone | Failure::Moved(_)) => Ok(()),
         }
     }
 

@@ -43,7 +43,7 @@ impl Core {
                 }
                 Err(err) => return Err(err),
             };
-            match Frame::parse(&stored.payload, &key) {
+            match self.parse(&stored.payload, &key) {
                 Ok(Frame::Pointer(pointer)) => {
                     pointers.push(key);
                     key = pointer.target;
@@ -58,9 +58,11 @@ impl Core {
     /// Clears up after a session: the pointers that led to it, and what this
     /// process remembers.
     async fn clear_up(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
-        self.announce_end(key);
+        // In this order, because those who watch go from pointer to pointer.
+        for key in pointers.iter().chain([key]) {
+            self.announce_end(key);
+        }
         for pointer in pointers {
-            self.announce_end(pointer);
             self.destroy(pointer, None).await?;
         }
         Ok(())
@@ -75,7 +77,7 @@ impl Core {
     }
 
     /// Takes note that there is no session under a key that somebody presented.
-    pub(super) fn found_dead(&self, key: &SessionKey) {
+    pub(crate) fn found_dead(&self, key: &SessionKey) {
         self.watchers.tell(key);
         self.unremember(key);
     }

@@ -100,7 +100,7 @@ impl Core {
                     return Some(end);
                 }
                 Ok(Found::Pointer(pointer)) => key = pointer.target,
-                Ok(Found::Nothing | Found::Expired) => return None,
+                Ok(Found::Nothing | Found::Damaged | Found::Expired) => return None,
                 // A store that is down says nothing about the session.
                 Err(err) => {
                     self.unseen(&err);

@@ -55,8 +55,8 @@ pub(super) enum Saved {
 pub(super) enum Failure {
     /// The session was destroyed or expired.
     Gone,
-    /// The session has a new id.
-    Moved,
+    /// The session has a new id, and is under this key.
+    Moved(SessionKey),
     /// Anything else.
     Error(Error),
 }
@@ -217,8 +217,8 @@ impl Core {
     ) -> Result<(), Failure> {
         let fresh = match self.find(&base.id, &base.key).await? {
             Found::Live(fresh) => fresh,
-            Found::Pointer(_) => return Err(Failure::Moved),
-            Found::Expired | Found::Nothing => return Err(Failure::Gone),
+            Found::Pointer(pointer) => return Err(Failure::Moved(pointer.target)),
+            Found::Expired | Found::Damaged | Found::Nothing => return Err(Failure::Gone),
         };
         if work.in_doubt {
             let message = "an earlier save may have happened; reload the session and look";

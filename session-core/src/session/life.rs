@@ -38,8 +38,8 @@ impl Session {
     /// # Errors
     ///
     /// When the session must not be changed. It can be destroyed though it was
-    /// reached by its old id, or the store was down when it was loaded: a logout
-    /// is tried in any case.
+    /// reached by its old id or got a new one meanwhile, or the store was down when
+    /// it was loaded: a logout is tried in any case.
     pub fn destroy(&self) -> Result<()> {
         let mut state = self.state();
         if !matches!(state.read_only, Some(ReadOnly::Moved | ReadOnly::Degraded)) {
@@ -175,7 +175,8 @@ impl Session {
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is seen when this process meets the dead session;
+    /// Another process's logout is seen when this process meets the dead session,
+    /// and its change of id when this process meets the old id within a minute:
     /// for a long stream call [`reload`](Self::reload) now and then. Returns at
     /// once if the session is not stored (any more). The first call reads the
     /// store once.
@@ -183,12 +184,14 @@ impl Session {
         let (current, known) = {
             let state = self.state();
             let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
-            (current, state.end.clone())
+            // After a change of id elsewhere it is still known where the end is told.
+            let known = current.is_some() || state.read_only == Some(ReadOnly::Moved);
+            (current, state.end.clone().filter(|_| known))
         };
-        let Some((id, key)) = current else { return };
-        let end = match known {
-            Some(end) => Some(end),
-            None => self.0.core.watch(&id, key).await,
+        let end = match (known, current) {
+            (Some(end), _) => Some(end),
+            (None, Some((id, key))) => self.0.core.watch(&id, key).await,
+            (None, None) => None,
         };
         let Some(mut end) = end else { return };
         if let State { current: Some(_), end: unknown @ None, .. } = &mut *self.state() {

@@ -23,7 +23,7 @@ pub(crate) struct State {
     /// The stored session that the handle stands for, if there is one.
     pub(crate) current: Option<Arc<Current>>,
     /// Where a logout begins although the session cannot be used from there: it
-    /// has a new id, or the store was down.
+    /// has a new id, its record does not verify, or the store was down.
     pub(crate) endable: Option<SessionKey>,
     /// What is being saved at this moment.
     pub(crate) saving: Option<Saving>,
@@ -183,12 +183,14 @@ impl State {
         self.end = None;
         self.forget_changes();
         let current = self.current.take();
-        if let Some(key) = self.endable.take() {
-            self.doomed.push(Doomed { key, version: None });
-        } else if let Some(current) = current {
+        let endable = self.endable.take();
+        // What is only read is reached from where the logout begins.
+        let apart = endable.is_none() || self.read_only.is_none();
+        self.doomed.extend(endable.map(|key| Doomed { key, version: None }));
+        self.doomed.extend(current.filter(|_| apart).map(|current| {
             let version = Some(current.version.clone());
-            self.doomed.push(Doomed { key: current.key, version });
-        }
+            Doomed { key: current.key, version }
+        }));
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
         }
@@ -224,6 +226,13 @@ impl State {
         self.current = None;
         self.forget_changes();
         self.read_only = Some(ReadOnly::Ended);
+    }
+
+    /// Marks the session as found under a new id, by which it can only be ended.
+    pub(crate) fn mark_moved(&mut self, target: SessionKey) {
+        self.mark_ended();
+        self.endable = Some(target);
+        self.read_only = Some(ReadOnly::Moved);
     }
 
     /// Returns how long to extend the lifetime by now, or `None` if it is too early.
