@@ -234,7 +234,8 @@ impl State {
 }
 
 /// Whether, after this error, the stored session may have changed. Reading it
-/// changes nothing, and an id that was inserted and not handed out harms nobody.
+/// changes nothing, and what may have been inserted under an id that nobody knows
+/// is another record, which is taken back.
 fn leaves_doubt(err: &Error) -> bool {
     let harmless =
         matches!(err.operation(), Operation::Read | Operation::Index | Operation::Create);

@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
-    async fn insert(&self, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
+    async fn insert(self: &Arc<Self>, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
@@ -94,7 +94,10 @@ impl Core {
             match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => return Ok(Some(New { id, key, version, draft, options })),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => {
+                    self.take_back(&key, &draft, &err).await;
+                    return Err(err.into());
+                }
             }
         }
         Err(taken().into())

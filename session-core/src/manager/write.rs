@@ -140,10 +140,38 @@ impl Core {
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => {
+                    boxed(self.take_back(&key, &draft, &err)).await;
+                    return Err(err.into());
+                }
             }
         }
         Err(taken().into())
+    }
+
+    /// After a creation in doubt, removes what it may have left: nobody knows its
+    /// id, but it would count as one of its owner's sessions. In the background,
+    /// where there is one, and only tried: the record expires by itself.
+    pub(super) async fn take_back(self: &Arc<Self>, key: &SessionKey, draft: &Record, err: &Error) {
+        if !err.is_indeterminate() {
+            return;
+        }
+        let (core, key, payload) = (Arc::clone(self), *key, draft.payload().clone());
+        let remove = Box::pin(async move {
+            let removed = async {
+                match core.read(&key).await? {
+                    // Somebody else's would have made the creation fail.
+                    Some(stored) if stored.payload == payload => {
+                        core.destroy(&key, Some(&stored.version)).await
+                    }
+                    _ => Ok(false),
+                }
+            };
+            if let Err(err) = removed.await {
+                core.unseen(&err);
+            }
+        });
+        if self.runtime.is_some() { self.spawn(remove) } else { remove.await }
     }
 
     /// Writes what was changed, replayed on whatever is there by then.
