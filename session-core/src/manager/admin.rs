@@ -61,6 +61,9 @@ impl SessionManager {
 
     /// Ends all sessions of an owner, but for one. Returns how many there were.
     ///
+    /// The exception is known by its id. If another request is giving it a new one
+    /// at this very moment, it may end too, as if that request had come first.
+    ///
     /// # Errors
     ///
     /// As [`sessions_of`](Self::sessions_of).

@@ -13,6 +13,12 @@ impl Session {
     /// call [`flush`](Self::flush) too if it must not. A session that is not
     /// stored yet gets its first id anyway, and this does nothing.
     ///
+    /// Requests that are on their way with the old id find no session, but for
+    /// the policy's [`grace`](crate::Policy::grace). If one of them stores
+    /// something, that begins a session of its own; where its response comes last,
+    /// the browser keeps that cookie instead of the new id. A page that loads
+    /// several things at once should therefore wait for the answer to its login.
+    ///
     /// # Errors
     ///
     /// When the session must not be changed.
