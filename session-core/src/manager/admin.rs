@@ -82,7 +82,7 @@ impl SessionManager {
     ///
     /// What the store says.
     pub async fn destroy(&self, key: &SessionKey) -> Result<()> {
-        self.0.end(&Doomed { key: *key, version: None }).await
+        self.0.end(&Doomed { key: *key, version: None, owner: None }).await
     }
 
     /// Ends all sessions. Returns how many there were. Sessions that are created
@@ -142,20 +142,25 @@ impl Core {
     }
 
     /// After an owner's sessions were ended by the store itself, looks which of
-    /// those that somebody watches are over: in the background, where there is
-    /// one, because the request that ended them has no use for it.
+    /// those that somebody watches are over.
     pub(super) async fn revoked(self: &Arc<Self>, owner: &Owner, count: u64) {
         self.observe(&Event::Revoked(count));
         if let Some(stale) = &self.stale {
             stale.clear();
         }
-        let watched = self.watchers.watched_of(owner);
-        if watched.is_empty() {
+        self.look_at(self.watchers.watched_of(owner)).await;
+    }
+
+    /// Tells those who watch these sessions which of them are over: in the
+    /// background, where there is one, because the request that ended them has no
+    /// use for it.
+    pub(super) async fn look_at(self: &Arc<Self>, keys: Vec<SessionKey>) {
+        if keys.is_empty() {
             return;
         }
         let core = Arc::clone(self);
         let look = Box::pin(async move {
-            for key in watched {
+            for key in keys {
                 if let Err(err) = core.look(key).await {
                     core.unseen(&err);
                 }

@@ -215,8 +215,7 @@ impl State {
     fn settle_past_life(&mut self, result: Result<Saved, Failure>) -> Result<()> {
         match result {
             Ok(Saved::Written(current)) => {
-                let version = Some(current.version.clone());
-                self.doomed.push(Doomed { key: current.key, version });
+                self.doomed.push(Doomed::of(&current));
                 Ok(())
             }
             Err(Failure::Error(err)) => Err(err),

@@ -1,5 +1,7 @@
 //! Ends sessions, wherever they have moved meanwhile.
 
+use std::sync::Arc;
+
 use super::Core;
 use crate::frame::Frame;
 use crate::session::state::Doomed;
@@ -11,9 +13,13 @@ const MAX_TRIES: usize = 64;
 
 impl Core {
     /// Ends a session. One call to the store, unless it was written meanwhile.
-    pub(crate) async fn end(&self, doomed: &Doomed) -> Result<()> {
+    pub(crate) async fn end(self: &Arc<Self>, doomed: &Doomed) -> Result<()> {
         self.end_lineage(doomed.key, doomed.version.clone()).await?;
         self.observe(&Event::Destroyed);
+        if let Some(owner) = &doomed.owner {
+            // Some may watch it by an id that another process has replaced.
+            self.look_at(self.watchers.seen_of(owner)).await;
+        }
         Ok(())
     }
 

@@ -37,7 +37,7 @@ impl Core {
     ) -> Result<Saved, Failure> {
         let mut old = Arc::clone(current);
         let Some(mut new) = self.insert(&old, work).await? else {
-            self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
+            self.end(&Doomed::of(&old)).await?;
             return work.out_of_time();
         };
         let mut conflicts = 0;

@@ -198,8 +198,7 @@ impl Core {
             let now = self.now();
             let options = self.options(mode, draft.meta(), work.fence, now);
             if options.lifetime().is_zero() {
-                let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
-                boxed(self.end(&doomed)).await?;
+                boxed(self.end(&Doomed::of(&base))).await?;
                 return work.out_of_time();
             }
             if self.policy.per_owner.is_some() {

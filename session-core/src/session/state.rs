@@ -10,8 +10,8 @@ use crate::frame::Meta;
 use crate::manager::lock::HeldLock;
 use crate::record::{Record, View};
 use crate::{
-    Conflict, CookieAction, Error, ErrorKind, FencingToken, Operation, Policy, Result, Serializers,
-    SessionId, SessionKey, Status, Timestamp, Version,
+    Conflict, CookieAction, Error, ErrorKind, FencingToken, Operation, Owner, Policy, Result,
+    Serializers, SessionId, SessionKey, Status, Timestamp, Version,
 };
 
 /// What a session handle knows.
@@ -95,6 +95,16 @@ pub(crate) struct Doomed {
     pub(crate) key: SessionKey,
     /// The version that was seen; `None` if none was.
     pub(crate) version: Option<Version>,
+    /// Whose session it was seen to be.
+    pub(crate) owner: Option<Owner>,
+}
+
+impl Doomed {
+    /// Is to destroy a session as it was seen.
+    pub(crate) fn of(current: &Current) -> Self {
+        let owner = current.record.meta().owner.clone();
+        Self { key: current.key, version: Some(current.version.clone()), owner }
+    }
 }
 
 /// Why a session must not be changed.
@@ -184,13 +194,14 @@ impl State {
         self.forget_changes();
         let current = self.current.take();
         let endable = self.endable.take();
+        let doomed = current.as_deref().map(Doomed::of);
         // What is only read is reached from where the logout begins.
         let apart = endable.is_none() || self.read_only.is_none();
-        self.doomed.extend(endable.map(|key| Doomed { key, version: None }));
-        self.doomed.extend(current.filter(|_| apart).map(|current| {
-            let version = Some(current.version.clone());
-            Doomed { key: current.key, version }
+        self.doomed.extend(endable.map(|key| {
+            let owner = doomed.as_ref().and_then(|doomed| doomed.owner.clone());
+            Doomed { key, version: None, owner }
         }));
+        self.doomed.extend(doomed.filter(|_| apart));
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
         }

@@ -154,6 +154,25 @@ async fn a_change_of_id_elsewhere_ends_no_stream_and_a_revocation_after_it_does(
 }
 
 #[tokio::test]
+async fn a_logout_ends_streams_that_know_only_an_id_that_was_replaced_elsewhere() {
+    let rig = Rig::new();
+    let old = rig.stored(|s| s.bind("tom")).await;
+    let other = rig.stored(|s| s.bind("tom")).await;
+    let watching = stream(&rig.load(&old).await);
+    let bystander = stream(&rig.load(&other).await);
+    settle().await;
+    let elsewhere = rig.neighbour().load(&old).await;
+    elsewhere.regenerate().unwrap();
+    elsewhere.save().await.unwrap();
+    let logout = rig.load(&elsewhere.id().unwrap()).await;
+    logout.destroy().unwrap();
+    logout.save().await.unwrap();
+    watching.await.unwrap();
+    assert!(!bystander.is_finished());
+    bystander.abort();
+}
+
+#[tokio::test]
 async fn an_eviction_reads_no_session_of_another_owner() {
     let rig = Rig::with(|p| p.per_owner = Some(OwnerLimit::new(1, Excess::Evict)));
     let mut streams = Vec::new();
