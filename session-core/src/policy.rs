@@ -267,7 +267,8 @@ impl<'de> Deserialize<'de> for Outage {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is reported to the observer and treated as absent; it stays in the store.
+    /// It is reported to the observer and treated as absent; it stays in the store,
+    /// unless a logout comes by its id.
     #[default]
     Absent,
     /// Loading is an error.
