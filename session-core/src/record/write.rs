@@ -29,8 +29,8 @@ impl RecordWriter<'_> {
     }
 
     /// Replays `changes` on `base`, even if that makes no difference: the record
-    /// goes to another key.
-    pub(crate) fn moved(&self, base: &Record, changes: &Changes) -> Result<Record> {
+    /// goes to another key, or the store may have something else than `base`.
+    pub(crate) fn replayed(&self, base: &Record, changes: &Changes) -> Result<Record> {
         let draft = self.make(Some(base), base.meta(), changes, true)?;
         draft.ok_or_else(|| Error::new(ErrorKind::Internal, Operation::Encode, "no draft was made"))
     }

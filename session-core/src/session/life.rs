@@ -13,6 +13,12 @@ impl Session {
     /// call [`flush`](Self::flush) too if it must not. A session that is not
     /// stored yet gets its first id anyway, and this does nothing.
     ///
+    /// Requests that are on their way with the old id find no session, but for
+    /// the policy's [`grace`](crate::Policy::grace). If one of them stores
+    /// something, that begins a session of its own; where its response comes last,
+    /// the browser keeps that cookie instead of the new id. A page that loads
+    /// several things at once should therefore wait for the answer to its login.
+    ///
     /// # Errors
     ///
     /// When the session must not be changed.
@@ -38,8 +44,8 @@ impl Session {
     /// # Errors
     ///
     /// When the session must not be changed. It can be destroyed though it was
-    /// reached by its old id, or the store was down when it was loaded: a logout
-    /// is tried in any case.
+    /// reached by its old id or got a new one meanwhile, or the store was down when
+    /// it was loaded: a logout is tried in any case.
     pub fn destroy(&self) -> Result<()> {
         let mut state = self.state();
         if !matches!(state.read_only, Some(ReadOnly::Moved | ReadOnly::Degraded)) {
@@ -178,8 +184,9 @@ impl Session {
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is seen when this process meets the dead session.
-    /// Does not notice that the lifetime runs out; call [`refresh`](Self::refresh) or
+    /// Another process's logout is seen when this process meets the dead session,
+    /// and its change of id when this process meets the old id within a minute. Does
+    /// not notice that the lifetime runs out; call [`refresh`](Self::refresh) or
     /// [`reload`](Self::reload) in the loop of a long stream. Returns at
     /// once if the session is not stored (any more). The first call reads the
     /// store once.
@@ -187,12 +194,14 @@ impl Session {
         let (current, known, life) = {
             let state = self.state();
             let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
-            (current, state.end.clone(), state.life)
+            // After a change of id elsewhere it is still known where the end is told.
+            let known = current.is_some() || state.read_only == Some(ReadOnly::Moved);
+            (current, state.end.clone().filter(|_| known), state.life)
         };
-        let Some((id, key)) = current else { return };
-        let end = match known {
-            Some(end) => Some(end),
-            None => self.0.core.watch(&id, key).await,
+        let end = match (known, current) {
+            (Some(end), _) => Some(end),
+            (None, Some((id, key))) => self.0.core.watch(&id, key).await,
+            (None, None) => None,
         };
         let Some(mut end) = end else { return };
         match &mut *self.state() {

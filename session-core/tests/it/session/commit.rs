@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use session_core::testkit::ScriptedRandom;
-use session_core::{Conflict, CookieAction, ErrorKind, Operation, Save, Status};
+use session_core::{
+    Conflict, CookieAction, ErrorKind, Operation, Result, Save, Session, SessionHandler, Status,
+};
 
-use super::support::{Rig, SECOND, is_set, kind, respond, respond_with, settle};
+use super::support::{Rig, SECOND, is_set, key, kind, respond, respond_with, settle};
 
 #[tokio::test]
 async fn changes_to_different_keys_both_stay() {
@@ -178,6 +180,58 @@ async fn a_save_that_may_have_happened_is_not_done_twice() {
     session.increment("n", 1).unwrap();
     session.save().await.unwrap();
     assert_eq!(rig.peek(&id, "n").await, Some(3));
+}
+
+#[tokio::test]
+async fn what_is_taken_back_after_a_save_in_doubt_is_written_or_said_to_be_in_doubt() {
+    type Change = fn(&Session) -> Result<()>;
+    let changes: [(Change, Change); 3] = [
+        (|s| s.set("admin", 1), |s| s.delete("admin")),
+        (|s| s.increment("n", 1).map(|_| ()), |s| s.increment("n", -1).map(|_| ())),
+        (|s| s.flashed::<i64>("notice").map(|_| ()), Session::keep_flash),
+    ];
+    for (there, back) in changes {
+        for happened in [true, false] {
+            let rig = Rig::new();
+            let id = rig.stored(|s| (s.set("n", 5)?, s.flash("notice", 7)).1).await;
+            let before = rig.chaos.read(&key(&id)).await.unwrap().unwrap().payload;
+            let session = rig.load(&id).await;
+            there(&session).unwrap();
+            if happened {
+                rig.chaos.lose_reply(Operation::Write);
+            } else {
+                rig.chaos.fail_once(Operation::Write, ErrorKind::Timeout);
+            }
+            assert!(session.save().await.unwrap_err().is_indeterminate());
+            rig.chaos.heal();
+            back(&session).unwrap();
+            let (saved, _) = respond(&session).await;
+            if happened {
+                assert!(saved.unwrap_err().is_indeterminate());
+                session.reload().await.unwrap();
+                back(&session).unwrap();
+                session.save().await.unwrap();
+            } else {
+                saved.unwrap();
+                let stored = rig.chaos.read(&key(&id)).await.unwrap().unwrap();
+                assert_eq!(stored.payload, before);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_response_does_not_end_a_doubt() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    session.set("admin", 1).unwrap();
+    rig.chaos.lose_reply(Operation::Write);
+    assert!(session.save().await.unwrap_err().is_indeterminate());
+    rig.chaos.heal();
+    respond_with(&session, Save::Endings).await.0.unwrap();
+    session.delete("admin").unwrap();
+    assert!(session.save().await.unwrap_err().is_indeterminate());
 }
 
 #[tokio::test]

@@ -92,6 +92,31 @@ async fn an_anonymous_visitor_changes_nothing_and_keeps_the_cookie() {
 }
 
 #[tokio::test]
+async fn an_id_is_not_believed_because_another_cannot_be_read() {
+    let rig = Rig::with(|p| p.outage = Outage::Anonymous);
+    let mine = rig.stored(|s| s.bind("tom")).await;
+    let planted = rig.stored(|s| s.bind("mallory")).await;
+    for first_fails in [true, false] {
+        if first_fails {
+            rig.chaos.fail_once(Operation::Read, ErrorKind::Timeout);
+        }
+        let hold = rig.chaos.hold_reply(Operation::Read);
+        let request = tokio::spawn({
+            let (rig, ids) = (rig.clone(), [mine.clone(), planted.clone()]);
+            async move { rig.sessions.load_any(&ids, Access::ReadWrite).await.unwrap() }
+        });
+        if !first_fails {
+            hold.reached().await;
+            rig.chaos.fail_once(Operation::Read, ErrorKind::Timeout);
+        }
+        drop(hold);
+        let session = request.await.unwrap();
+        assert_eq!((session.status(), session.owner()), (Status::Degraded, None));
+        assert_eq!(kind(session.set("k", 1)), ErrorKind::Degraded);
+    }
+}
+
+#[tokio::test]
 async fn data_seen_lately_is_shown_while_the_store_is_down() {
     let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
     let id = rig.stored(|s| s.set("k", 1)).await;
