@@ -21,6 +21,8 @@ pub(crate) type Update = Arc<dyn Fn(Option<Value>) -> Result<Option<Value>> + Se
 pub(crate) enum Op {
     Set(Value),
     Remove,
+    /// Removes the value in a way that can be undone: with what was done before.
+    Take(Option<Box<Log>>),
     Increment(i64),
     Push(Value),
     Update(Update),
@@ -31,7 +33,7 @@ impl Op {
     pub(crate) fn apply(&self, value: Option<Value>) -> Result<Option<Value>> {
         match self {
             Self::Set(new) => Ok(Some(new.clone())),
-            Self::Remove => Ok(None),
+            Self::Remove | Self::Take(_) => Ok(None),
             Self::Increment(by) => increment(value.as_ref(), *by).map(Some),
             Self::Push(item) => push(value, item.clone()).map(Some),
             Self::Update(update) => update(value),
@@ -40,7 +42,7 @@ impl Op {
 
     /// Whether the value before makes no difference.
     const fn overwrites(&self) -> bool {
-        matches!(self, Self::Set(_) | Self::Remove)
+        matches!(self, Self::Set(_) | Self::Remove | Self::Take(_))
     }
 }
 
@@ -50,6 +52,7 @@ impl fmt::Debug for Op {
         f.write_str(match self {
             Self::Set(_) => "Set",
             Self::Remove => "Remove",
+            Self::Take(_) => "Take",
             Self::Increment(_) => "Increment",
             Self::Push(_) => "Push",
             Self::Update(_) => "Update",
@@ -69,8 +72,15 @@ impl Log {
         Self { first: op, more: Vec::new() }
     }
 
-    /// Adds one operation. What it overwrites is forgotten.
+    /// Adds one operation. What it overwrites is forgotten, unless it can be undone.
     fn add(&mut self, op: Op) {
+        if matches!(op, Op::Take(None)) {
+            if !matches!(self.first, Op::Take(_)) {
+                let before = std::mem::replace(self, Self::new(Op::Remove));
+                self.first = Op::Take(Some(Box::new(before)));
+            }
+            return;
+        }
         if op.overwrites() {
             *self = Self::new(op);
             return;
@@ -91,14 +101,22 @@ impl Log {
         self.more.iter().try_fold(value, |value, op| op.apply(value))
     }
 
-    /// Whether all that was done is to remove the value.
-    pub(crate) fn removes(&self) -> bool {
-        matches!(self.first, Op::Remove) && self.more.is_empty()
+    /// Puts back what was taken. Returns whether anything is left that was done.
+    fn put_back(&mut self) -> bool {
+        let Op::Take(before) = &mut self.first else { return true };
+        let Some(before) = before.take() else { return false };
+        *self = *before;
+        true
     }
 
     /// Whether the value before makes no difference.
     pub(crate) const fn overwrites(&self) -> bool {
         self.first.overwrites()
+    }
+
+    /// Whether doing it calls a function of the user's.
+    fn calls(&self) -> bool {
+        std::iter::once(&self.first).chain(&self.more).any(|op| matches!(op, Op::Update(_)))
     }
 }
 
@@ -204,13 +222,22 @@ impl Changes {
         self.logs(space).get(name)
     }
 
+    /// Whether it takes functions of the user's to tell the value of one key, or
+    /// of all if none is named.
+    pub(crate) fn calls(&self, space: Space, name: Option<&str>) -> bool {
+        match name {
+            Some(name) => self.log(space, name).is_some_and(Log::calls),
+            None => self.logs(space).iter().any(|(_, log)| log.calls()),
+        }
+    }
+
     pub(crate) fn add(&mut self, space: Space, name: &str, op: Op) {
         self.logs_mut(space).add(name, op);
     }
 
-    /// Forgets which values were removed.
-    pub(crate) fn undo_removals(&mut self, space: Space) {
-        self.logs_mut(space).0.retain(|(_, log)| !log.removes());
+    /// Puts back all values that were taken.
+    pub(crate) fn put_back(&mut self, space: Space) {
+        self.logs_mut(space).0.retain_mut(|(_, log)| log.put_back());
     }
 
     /// Drops all data; settings of the session stay.
@@ -339,6 +366,23 @@ mod tests {
         changes.add(Space::User, "b", Op::Increment(1));
         assert_eq!(after(&changes, "a", Some(Value::Int(9))), None);
         assert_eq!(after(&changes, "b", Some(Value::Int(9))), Some(Value::Int(1)));
+    }
+
+    #[test]
+    fn what_is_taken_can_be_put_back() {
+        let mut changes = Changes::default();
+        changes.add(Space::User, "stored", Op::Take(None));
+        changes.add(Space::User, "new", Op::Set(Value::Int(1)));
+        let mut later = Changes::default();
+        later.add(Space::User, "new", Op::Take(None));
+        changes.then(later);
+        changes.add(Space::User, "new", Op::Take(None));
+        assert_eq!(after(&changes, "stored", Some(Value::Int(9))), None);
+        assert_eq!(after(&changes, "new", None), None);
+
+        changes.put_back(Space::User);
+        assert_eq!(after(&changes, "stored", Some(Value::Int(9))), Some(Value::Int(9)));
+        assert_eq!(after(&changes, "new", None), Some(Value::Int(1)));
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub enum ErrorKind {
     Locked,
     /// The session was opened without its store, and cannot be changed.
     Degraded,
-    /// The response headers have left, so no new session can reach the client.
+    /// The response headers have left: no new session can reach the client, or what
+    /// was changed since was never saved.
     Late,
     /// The text is not a session id.
     InvalidId,

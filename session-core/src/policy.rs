@@ -267,7 +267,8 @@ impl<'de> Deserialize<'de> for Outage {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Damage {
-    /// It is reported to the observer and treated as absent; it stays in the store.
+    /// It is reported to the observer and treated as absent; it stays in the store,
+    /// unless a logout comes by its id.
     #[default]
     Absent,
     /// Loading is an error.
@@ -294,6 +295,11 @@ impl OwnerLimit {
 }
 
 /// What happens when an owner has as many sessions as are allowed, and one more comes.
+///
+/// While a session changes its id, for the time between two writes, the store
+/// holds it under both ids and counts both. A login at that very moment may
+/// therefore evict one session too many, even the one that changes its id, or be
+/// refused though there is room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -31,7 +31,8 @@ enum Marked {
     Expired,
     /// No record, or one that is not the owner's.
     Stale,
-    /// A record that does not verify. It lets nobody in, and is left alone.
+    /// A record that does not verify. It lets nobody in as long as it does not, and
+    /// is left alone until somebody ends the owner's sessions.
     Unreadable,
 }
 
@@ -139,19 +140,19 @@ impl Store {
         })
     }
 
-    /// Destroys a session, if it is the owner's, and removes its marker.
+    /// Destroys a session, if it is the owner's, and removes its marker. What does
+    /// not verify goes too: it may be readable again tomorrow.
     fn destroy_owned(&self, owner: &Owner, key: &SessionKey) -> Result<Marked> {
         let op = Operation::Index;
         self.in_shard(op, key, |shard| {
             let lock = shard.lock().map_err(|errno| error::os(op, errno))?;
             let marked = self.follow(owner, key, shard)?;
             match marked {
-                Marked::Live { .. } | Marked::Expired => {
+                Marked::Live { .. } | Marked::Expired | Marked::Unreadable => {
                     self.remove_record(op, key, shard, Some(owner.into()))?;
                     self.release_and_flush(op, shard, lock)?;
                 }
                 Marked::Stale => self.unmark(owner.into(), key),
-                Marked::Unreadable => {}
             }
             Ok(marked)
         })
@@ -174,20 +175,23 @@ impl Store {
 
     fn revoke(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
         let mut revoked = 0;
-        let mut unreadable = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut failed = None;
         loop {
             // Looks again until none is left: a session that changed its id was
             // marked under the new one before the old one went.
             let mut keys = self.marked(owner.into())?;
-            keys.retain(|key| Some(key) != except && !unreadable.contains(key));
+            keys.retain(|key| Some(key) != except && seen.insert(*key));
             if keys.is_empty() {
-                return Ok(revoked);
+                return failed.map_or(Ok(revoked), Err);
             }
             for key in keys {
-                match self.destroy_owned(owner, &key)? {
-                    Marked::Live { .. } => revoked += 1,
-                    Marked::Unreadable => drop(unreadable.insert(key)),
-                    Marked::Expired | Marked::Stale => {}
+                match self.destroy_owned(owner, &key) {
+                    Ok(Marked::Live { .. } | Marked::Unreadable) => revoked += 1,
+                    Ok(Marked::Expired | Marked::Stale) => {}
+                    Err(err) if error::is_everywhere(&err) => return Err(err),
+                    // One that stays does not keep the others alive.
+                    Err(err) => drop(failed.get_or_insert(err)),
                 }
             }
         }

@@ -78,7 +78,11 @@ impl Store {
         let uid = self.save_path()?.uid();
         let file = io::open_own(shard.dir(), layout::grant(key).as_c_str(), flags, uid);
         let file = file.map_err(|errno| error::os(op, errno))?;
-        write_at_start(&file, &grant.encode(key)).map_err(|errno| error::os(op, errno))
+        write_at_start(&file, &grant.encode(key)).map_err(|errno| {
+            // Half a grant is none.
+            let _ = remove_grant(op, key, shard);
+            error::os(op, errno)
+        })
     }
 
     fn try_lock(&self, key: &SessionKey, lease: Duration) -> Result<Option<FencingToken>> {
@@ -112,12 +116,12 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes a grant whose lease is over.
+    /// Removes a grant whose lease is over, or that does not verify.
     pub(crate) fn sweep_grant(&self, key: &SessionKey, shard: &Arc<Shard>) -> Result<()> {
         let op = Operation::Gc;
         let _lock = shard.lock().map_err(|errno| error::os(op, errno))?;
         let now = self.now();
-        if self.grant(op, key, shard)?.is_some_and(|grant| grant.until <= now) {
+        if self.grant(op, key, shard)?.is_none_or(|grant| grant.until <= now) {
             remove_grant(op, key, shard)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{self, Errno, Result, retry_on_intr};
 use session_core::{OsRandom, Random};
 
-use crate::io::{FILE_MODE, SAFE, exists, insist, is_plain};
+use crate::io::{FILE_MODE, SAFE, exists, insist, is_plain, remove};
 use crate::layout::{self, Name};
 
 /// A file under a temporary name, on its way to be a record. It goes away with
@@ -45,8 +45,8 @@ impl<'a> Temp<'a> {
         Ok(temp)
     }
 
-    /// Fills the shard's spare file, made if it is missing. The caller holds the
-    /// shard's lock, and keeps it until the file is a record.
+    /// Fills the shard's spare file, made if it is missing or not ours alone. The
+    /// caller holds the shard's lock, and keeps it until the file is a record.
     pub(crate) fn spare(
         dir: BorrowedFd<'a>,
         head: &[u8],
@@ -54,22 +54,15 @@ impl<'a> Temp<'a> {
         uid: u32,
     ) -> Result<Self> {
         let name = layout::spare();
-        let (temp, file, size) =
-            match fs::openat(dir, name.as_c_str(), OFlags::WRONLY | SAFE, Mode::empty()) {
-                Ok(file) => {
-                    let stat = fs::fstat(&file)?;
-                    if !is_plain(&stat, uid) {
-                        return Err(Errno::LOOP);
-                    }
-                    let size = u64::try_from(stat.st_size).unwrap_or(0);
-                    (Self { dir, name, spare: true, armed: Cell::new(true) }, file, size)
-                }
-                Err(Errno::NOENT) => {
-                    let (temp, file) = Self::create(dir, name, true)?;
-                    (temp, file, 0)
-                }
-                Err(errno) => return Err(errno),
-            };
+        let (temp, file, size) = match open_spare(dir, &name, uid)? {
+            Some((file, size)) => {
+                (Self { dir, name, spare: true, armed: Cell::new(true) }, file, size)
+            }
+            None => {
+                let (temp, file) = Self::create(dir, name, true)?;
+                (temp, file, 0)
+            }
+        };
         write_all(file.as_fd(), head, payload)?;
         let len = (head.len() + payload.len()) as u64;
         if size > len {
@@ -108,6 +101,25 @@ impl<'a> Temp<'a> {
         self.armed.set(swapped && !self.spare);
         Ok(())
     }
+}
+
+/// Opens the spare file and tells its size. `None` if there is none, or was none
+/// that is ours alone: others may keep what they linked, and we make a new one.
+fn open_spare(dir: BorrowedFd<'_>, name: &Name, uid: u32) -> Result<Option<(OwnedFd, u64)>> {
+    match fs::openat(dir, name.as_c_str(), OFlags::WRONLY | SAFE, Mode::empty()) {
+        Ok(file) => {
+            let stat = fs::fstat(&file)?;
+            if is_plain(&stat, uid) {
+                return Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))));
+            }
+        }
+        Err(Errno::NOENT) => return Ok(None),
+        // What a link, a socket or a pipe answers.
+        Err(Errno::LOOP | Errno::NXIO) => {}
+        Err(errno) => return Err(errno),
+    }
+    remove(dir, name.as_c_str())?;
+    Ok(None)
 }
 
 impl Drop for Temp<'_> {

@@ -48,6 +48,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds an entry whose value `write` appends. Index 0 is the writing serializer.
+    /// On an error nothing is added.
     pub(crate) fn entry(
         &mut self,
         space: Space,
@@ -59,13 +60,19 @@ impl<'a> Builder<'a> {
             return Err(too_large("a key has more than 1024 bytes; shorten it"));
         }
         let before = self.values.len();
-        write(&mut self.values)?;
-        let value_len = self.values.len() - before;
-        if self.values.len() + self.table.len() > self.max_bytes {
-            return Err(too_large(
-                "the session would pass the size limit; store less, or raise `max_bytes`",
-            ));
+        let written = write(&mut self.values).and_then(|()| {
+            if self.values.len() + self.table.len() > self.max_bytes {
+                return Err(too_large(
+                    "the session would pass the size limit; store less, or raise `max_bytes`",
+                ));
+            }
+            Ok(())
+        });
+        if let Err(err) = written {
+            self.values.truncate(before);
+            return Err(err);
         }
+        let value_len = self.values.len() - before;
         let flag = if space == Space::Flash { FLASH } else { 0 };
         self.table.push(flag | serializer);
         put_len(&mut self.table, name.len());

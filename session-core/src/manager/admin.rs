@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Core, SessionManager};
+use crate::frame::Frame;
 use crate::session::state::Doomed;
 use crate::{
     Error, ErrorKind, Event, GcReport, GcRequest, Operation, Owner, Page, PageRequest, Result,
@@ -60,6 +61,9 @@ impl SessionManager {
 
     /// Ends all sessions of an owner, but for one. Returns how many there were.
     ///
+    /// The exception is known by its id. If another request is giving it a new one
+    /// at this very moment, it may end too, as if that request had come first.
+    ///
     /// To end the present session with them, also call
     /// [`destroy`](crate::Session::destroy) on it: its handle lives on, the client keeps
     /// its cookie, and a later save of changes fails with [`ErrorKind::Gone`].
@@ -105,7 +109,7 @@ impl SessionManager {
     ///
     /// What the store says.
     pub async fn destroy(&self, key: &SessionKey) -> Result<()> {
-        self.0.end(&Doomed { key: *key, version: None }).await
+        self.0.end(&Doomed { key: *key, version: None, owner: None }).await
     }
 
     /// Ends all sessions. Returns how many there were. Sessions that are created
@@ -165,28 +169,43 @@ impl Core {
     }
 
     /// After an owner's sessions were ended by the store itself, looks which of
-    /// those that somebody watches are over: in the background, where there is
-    /// one, because the request that ended them has no use for it.
+    /// those that somebody watches are over.
     pub(super) async fn revoked(self: &Arc<Self>, owner: &Owner, count: u64) {
         self.observe(&Event::Revoked(count));
         if let Some(stale) = &self.stale {
             stale.clear();
         }
-        let watched = self.watchers.watched_of(owner);
-        if watched.is_empty() {
+        self.look_at(self.watchers.watched_of(owner)).await;
+    }
+
+    /// Tells those who watch these sessions which of them are over: in the
+    /// background, where there is one, because the request that ended them has no
+    /// use for it.
+    pub(super) async fn look_at(self: &Arc<Self>, keys: Vec<SessionKey>) {
+        if keys.is_empty() {
             return;
         }
         let core = Arc::clone(self);
         let look = Box::pin(async move {
-            for key in watched {
-                match core.read(&key).await {
-                    Ok(Some(_)) => {}
-                    Ok(None) => core.announce_end(&key),
-                    Err(err) => core.unseen(&err),
+            for key in keys {
+                if let Err(err) = core.look(key).await {
+                    core.unseen(&err);
                 }
             }
         });
         if self.runtime.is_some() { self.spawn(look) } else { look.await }
+    }
+
+    /// Tells those who watch a session if it is over, wherever its id has moved.
+    async fn look(&self, mut key: SessionKey) -> Result<()> {
+        while let Some(stored) = self.read(&key).await? {
+            match self.parse(&stored.payload, &key) {
+                Ok(Frame::Pointer(pointer)) => key = pointer.target,
+                Ok(Frame::Session(_)) | Err(_) => return Ok(()),
+            }
+        }
+        self.announce_end(&key);
+        Ok(())
     }
 }
 

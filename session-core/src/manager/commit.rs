@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::boxed::boxed;
+use super::stale::{Era, StaleCache};
 use super::write::{Failure, Saved, Work};
 use crate::changes::Changes;
 use crate::session::state::{Current, Doomed, Saving, State, set_cookie};
@@ -16,6 +17,8 @@ struct Job {
     work: Work,
     regenerate: bool,
     life: u32,
+    /// When the store began to be asked.
+    asked: Option<Era>,
 }
 
 impl Session {
@@ -46,7 +49,9 @@ impl Session {
             None if work.changes.is_empty() => Ok(Saved::Unchanged),
             None => core.create(work).await,
             Some(current) if *regenerate => boxed(core.regenerate(current, work)).await,
-            Some(_) if work.changes.is_empty() => Ok(Saved::Unchanged),
+            Some(_) if work.changes.is_empty() && (!work.in_doubt || save == Save::Endings) => {
+                Ok(Saved::Unchanged)
+            }
             Some(current) => core.change(current, work).await,
         };
         let unchanged = matches!(result, Ok(Saved::Unchanged));
@@ -70,16 +75,20 @@ impl Session {
         if save == Save::Endings {
             state.changes = Changes::default();
         }
+        state.late = false;
         let changes = Arc::new(std::mem::take(&mut state.changes));
         let life = state.life;
-        state.saving = Some(Saving { changes: Arc::clone(&changes), life });
+        // A new id that is asked for from now on is another one.
+        let regenerate = std::mem::take(&mut state.regenerate);
+        state.saving = Some(Saving { changes: Arc::clone(&changes), regenerate, life });
         let work = Work {
             changes,
             fence: state.fence(),
             in_doubt: state.in_doubt,
             conflict: state.conflict.unwrap_or(self.0.core.policy.conflict),
         };
-        Job { current: state.current.clone(), work, regenerate: state.regenerate, life }
+        let asked = self.0.core.stale.as_ref().map(StaleCache::era);
+        Job { current: state.current.clone(), work, regenerate, life, asked }
     }
 
     /// Destroys what was asked to be destroyed. What fails stays on the list.
@@ -101,7 +110,7 @@ impl Session {
             return state.settle_past_life(result);
         }
         match result {
-            Ok(Saved::Unchanged) => state.in_doubt = false,
+            Ok(Saved::Unchanged) => {}
             Ok(Saved::Written(current)) => core.settle_written(&mut state, current, job),
             Ok(Saved::Ended) => {
                 state.current = None;
@@ -112,15 +121,17 @@ impl Session {
                 state.mark_ended();
                 state.forget_id();
                 before.iter().for_each(|before| core.announce_end(&before.key));
+                drop(state);
                 return Err(core.too_late(
                     "the session ended while this request was at work; nothing was saved",
                 ));
             }
-            Err(Failure::Moved) => {
+            Err(Failure::Moved(target)) => {
                 // The client has been told the new id by another response.
-                state.mark_ended();
+                state.mark_moved(target);
                 state.cookie = CookieAction::Keep;
                 before.iter().for_each(|before| core.unremember(&before.key));
+                drop(state);
                 return Err(core.too_late(
                     "the session got a new id while this request was at work; nothing was saved",
                 ));
@@ -152,14 +163,17 @@ impl Session {
     }
 
     /// Extends the lifetime, and takes note of what the store says. `false` if the
-    /// session has ended.
+    /// session has ended, or has a new id.
     pub(crate) async fn extend(&self, key: &SessionKey, idle: Duration) -> Result<bool> {
         let core = &self.0.core;
         let lives = core.touch(key, idle).await?;
+        let target = if lives { None } else { core.moved_to(key).await? };
         if lives {
             core.observe(&Event::Touched);
         } else {
-            core.announce_end(key);
+            if target.is_none() {
+                core.announce_end(key);
+            }
             core.observe(&Event::SavedTooLate);
         }
         let mut state = self.state();
@@ -169,7 +183,10 @@ impl Session {
             Some(current) if lives => {
                 Arc::make_mut(current).expires = Some(core.now().after(idle));
             }
-            Some(_) if unchanged => state.mark_ended(),
+            Some(_) if unchanged => match target {
+                Some(target) => state.mark_moved(target),
+                None => state.mark_ended(),
+            },
             _ => {}
         }
         Ok(lives)
@@ -186,11 +203,8 @@ impl Core {
         if new_id || new_life {
             state.cookie = set_cookie(&current, &self.policy, self.now());
         }
-        if let Some(stale) = &self.stale {
-            stale.remember(&current, self.now());
-        }
+        self.remember(&current, job.asked);
         state.current = Some(current);
-        state.regenerate &= !job.regenerate;
         state.in_doubt = false;
     }
 
@@ -206,17 +220,17 @@ impl State {
     fn settle_past_life(&mut self, result: Result<Saved, Failure>) -> Result<()> {
         match result {
             Ok(Saved::Written(current)) => {
-                let version = Some(current.version.clone());
-                self.doomed.push(Doomed { key: current.key, version });
+                self.doomed.push(Doomed::of(&current));
                 Ok(())
             }
             Err(Failure::Error(err)) => Err(err),
-            Ok(Saved::Unchanged | Saved::Ended) | Err(Failure::Gone | Failure::Moved) => Ok(()),
+            Ok(Saved::Unchanged | Saved::Ended) | Err(Failure::Gone | Failure::Moved(_)) => Ok(()),
         }
     }
 
     /// Keeps what was not saved, below what came after, for another try.
     fn keep_unsaved(&mut self, unsaved: Saving) {
+        self.regenerate |= unsaved.regenerate;
         let unsaved = Arc::unwrap_or_clone(unsaved.changes);
         let later = std::mem::replace(&mut self.changes, unsaved);
         self.changes.then(later);
@@ -224,7 +238,8 @@ impl State {
 }
 
 /// Whether, after this error, the stored session may have changed. Reading it
-/// changes nothing, and an id that was inserted and not handed out harms nobody.
+/// changes nothing, and what may have been inserted under an id that nobody knows
+/// is another record, which is taken back.
 fn leaves_doubt(err: &Error) -> bool {
     let harmless =
         matches!(err.operation(), Operation::Read | Operation::Index | Operation::Create);

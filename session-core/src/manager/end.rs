@@ -1,8 +1,11 @@
 //! Ends sessions, wherever they have moved meanwhile.
 
+use std::sync::Arc;
+
 use super::Core;
+use super::stale::Era;
 use crate::frame::Frame;
-use crate::session::state::Doomed;
+use crate::session::state::{Current, Doomed};
 use crate::{Error, ErrorKind, Event, Operation, Result, SessionKey, Version};
 
 /// How often a session may change or have moved under a logout. Each time
@@ -11,9 +14,13 @@ const MAX_TRIES: usize = 64;
 
 impl Core {
     /// Ends a session. One call to the store, unless it was written meanwhile.
-    pub(crate) async fn end(&self, doomed: &Doomed) -> Result<()> {
+    pub(crate) async fn end(self: &Arc<Self>, doomed: &Doomed) -> Result<()> {
         self.end_lineage(doomed.key, doomed.version.clone()).await?;
         self.observe(&Event::Destroyed);
+        if let Some(owner) = &doomed.owner {
+            // Some may watch it by an id that another process has replaced.
+            self.look_at(self.watchers.seen_of(owner)).await;
+        }
         Ok(())
     }
 
@@ -43,7 +50,7 @@ impl Core {
                 }
                 Err(err) => return Err(err),
             };
-            match Frame::parse(&stored.payload, &key) {
+            match self.parse(&stored.payload, &key) {
                 Ok(Frame::Pointer(pointer)) => {
                     pointers.push(key);
                     key = pointer.target;
@@ -58,9 +65,11 @@ impl Core {
     /// Clears up after a session: the pointers that led to it, and what this
     /// process remembers.
     async fn clear_up(&self, key: &SessionKey, pointers: &[SessionKey]) -> Result<()> {
-        self.announce_end(key);
+        // In this order, because those who watch go from pointer to pointer.
+        for key in pointers.iter().chain([key]) {
+            self.announce_end(key);
+        }
         for pointer in pointers {
-            self.announce_end(pointer);
             self.destroy(pointer, None).await?;
         }
         Ok(())
@@ -75,9 +84,17 @@ impl Core {
     }
 
     /// Takes note that there is no session under a key that somebody presented.
-    pub(super) fn found_dead(&self, key: &SessionKey) {
+    pub(crate) fn found_dead(&self, key: &SessionKey) {
         self.watchers.tell(key);
         self.unremember(key);
+    }
+
+    /// Shows a session while the store is down, if it has not ended since the store
+    /// was asked.
+    pub(super) fn remember(&self, current: &Arc<Current>, asked: Option<Era>) {
+        if let (Some(stale), Some(asked)) = (&self.stale, asked) {
+            stale.remember(current, asked, self.now());
+        }
     }
 
     /// No longer shows a session by this key while the store is down.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::Core;
 use super::boxed::boxed;
+use super::stale::StaleCache;
 use crate::frame::{Frame, Pointer};
 use crate::record::Record;
 use crate::session::state::{Current, Opened, ReadOnly};
 use crate::{
-    Damage, Error, ErrorKind, Event, Operation, Outage, Result, Session, SessionId, SessionKey,
-    Status, Stored,
+    Bytes, Damage, Error, ErrorKind, Event, Operation, Outage, Result, Session, SessionId,
+    SessionKey, Status, Stored,
 };
 
 /// How many ids of one request are looked at.
@@ -43,6 +44,8 @@ pub(crate) enum Found {
     Live(Arc<Current>),
     Pointer(Pointer),
     Expired,
+    /// What does not verify, and is to be taken for absent.
+    Damaged,
     Nothing,
 }
 
@@ -84,6 +87,10 @@ impl Core {
                 continue;
             }
             let next = self.claim(id, terms).await?;
+            if next.status == Status::Degraded && next.current.is_none() {
+                // It may be the client's own, and another one planted.
+                return Ok(next);
+            }
             match (&opened.current, &next.current) {
                 // The same session, by its old id and by its new one.
                 (Some(known), Some(same)) if known.key == same.key => {
@@ -119,6 +126,7 @@ impl Core {
             }
             _ => None,
         };
+        let asked = self.stale.as_ref().map(StaleCache::era);
         let found = self.find(id, &key).await;
         if !matches!(found, Ok(Found::Live(_)))
             && let Some(lock) = lock.take()
@@ -127,9 +135,7 @@ impl Core {
         }
         match found? {
             Found::Live(current) => {
-                if let Some(stale) = &self.stale {
-                    stale.remember(&current, self.now());
-                }
+                self.remember(&current, asked);
                 let nothing = Opened::nothing(Status::Loaded);
                 Ok(Opened { current: Some(current), lock, ..nothing })
             }
@@ -140,6 +146,10 @@ impl Core {
             Found::Expired => {
                 self.found_dead(&key);
                 Ok(Opened::nothing(Status::Expired))
+            }
+            Found::Damaged => {
+                self.found_dead(&key);
+                Ok(unreadable(key))
             }
             Found::Nothing => {
                 self.found_dead(&key);
@@ -165,29 +175,17 @@ impl Core {
                     break;
                 }
                 Found::Pointer(next) => pointer = next,
-                Found::Expired | Found::Nothing => break,
+                Found::Expired | Found::Damaged | Found::Nothing => break,
             }
         }
         Ok(opened)
-    }
-
-    /// Reads a session again, by the id it was loaded with. `None` if it is over or moved.
-    pub(crate) async fn read_live(
-        &self,
-        id: &SessionId,
-        key: &SessionKey,
-    ) -> Result<Option<Arc<Current>>> {
-        match self.find(id, key).await? {
-            Found::Live(current) => Ok(Some(current)),
-            _ => Ok(None),
-        }
     }
 
     /// Reads what is under a key.
     pub(crate) async fn find(&self, id: &SessionId, key: &SessionKey) -> Result<Found> {
         let Some(stored) = self.read(key).await? else { return Ok(Found::Nothing) };
         let now = self.now();
-        match Frame::parse(&stored.payload, key) {
+        match self.parse(&stored.payload, key) {
             Ok(Frame::Pointer(pointer)) => Ok(Found::Pointer(pointer)),
             Ok(Frame::Session(table)) => {
                 if table.meta.absolute.is_some_and(|absolute| absolute <= now) {
@@ -206,11 +204,32 @@ impl Core {
         }
     }
 
+    /// Parses what is under a key. Where it is a pointer, those who watch the
+    /// session go on at its new key.
+    pub(super) fn parse(&self, payload: &Bytes, key: &SessionKey) -> Result<Frame> {
+        let frame = Frame::parse(payload, key)?;
+        if let Frame::Pointer(pointer) = &frame {
+            // Whoever moved it may have given it another owner, too.
+            self.watchers.disowned(key);
+            self.watchers.moved(key, &pointer.target);
+        }
+        Ok(frame)
+    }
+
+    /// Returns where a session has moved to, if a pointer lies under its key.
+    pub(super) async fn moved_to(&self, key: &SessionKey) -> Result<Option<SessionKey>> {
+        let Some(stored) = self.read(key).await? else { return Ok(None) };
+        match self.parse(&stored.payload, key) {
+            Ok(Frame::Pointer(pointer)) => Ok(Some(pointer.target)),
+            Ok(Frame::Session(_)) | Err(_) => Ok(None),
+        }
+    }
+
     /// What a record that does not verify is taken for.
     fn damaged(&self, err: Error) -> Result<Found> {
         self.observe(&Event::Damaged(&err));
         match self.policy.damage {
-            Damage::Absent => Ok(Found::Nothing),
+            Damage::Absent => Ok(Found::Damaged),
             Damage::Fail => Err(err),
         }
     }
@@ -218,7 +237,7 @@ impl Core {
     /// What to do when the store cannot be read.
     fn degrade(&self, err: Error, id: &SessionId, outage: Outage) -> Result<Opened> {
         if err.kind() == ErrorKind::Corrupt {
-            return self.damaged(err).map(|_| Opened::nothing(Status::Unknown));
+            return self.damaged(err).map(|_| unreadable(SessionKey::of(id)));
         }
         if !err.kind().is_outage() {
             return Err(err);
@@ -238,4 +257,10 @@ impl Core {
         let read_only = Some(ReadOnly::Degraded);
         Ok(Opened { current, endable, read_only, ..Opened::nothing(Status::Degraded) })
     }
+}
+
+/// What an id gives whose record does not verify: no session, and the right to
+/// end it. A later version of this library may be able to read it.
+fn unreadable(key: SessionKey) -> Opened {
+    Opened { endable: Some(key), ..Opened::nothing(Status::Unknown) }
 }

@@ -7,7 +7,7 @@ mod call;
 mod commit;
 mod end;
 mod gc;
-mod load;
+pub(crate) mod load;
 pub(crate) mod lock;
 mod owners;
 mod queue;

@@ -10,7 +10,8 @@ use crate::policy::POINTER_LIFE;
 use crate::record::Record;
 use crate::session::state::{Current, Doomed};
 use crate::{
-    Error, ErrorKind, Event, Result, SessionId, SessionKey, Version, WriteMode, WriteOptions,
+    Error, ErrorKind, Event, Result, SessionId, SessionKey, Timestamp, Version, WriteMode,
+    WriteOptions,
 };
 
 /// The record under the new id, before and after the old one has ended.
@@ -36,7 +37,7 @@ impl Core {
     ) -> Result<Saved, Failure> {
         let mut old = Arc::clone(current);
         let Some(mut new) = self.insert(&old, work).await? else {
-            self.end(&Doomed { key: old.key, version: Some(old.version.clone()) }).await?;
+            self.end(&Doomed::of(&old)).await?;
             return work.out_of_time();
         };
         let mut conflicts = 0;
@@ -79,11 +80,11 @@ impl Core {
     }
 
     /// Stores a copy under a new id. `None` if its lifetime is over before it begins.
-    async fn insert(&self, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
+    async fn insert(self: &Arc<Self>, old: &Current, work: &Work) -> Result<Option<New>, Failure> {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
-            let draft = self.record_writer(&key).moved(&old.record, &work.changes)?;
+            let draft = self.record_writer(&key).replayed(&old.record, &work.changes)?;
             let now = self.now();
             let options = self.options(WriteMode::Create, draft.meta(), None, now);
             if options.lifetime().is_zero() {
@@ -93,7 +94,10 @@ impl Core {
             match self.write(&key, draft.payload().clone(), &options).await {
                 Ok(version) => return Ok(Some(New { id, key, version, draft, options })),
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => {
+                    self.take_back(&key, &draft, &err).await;
+                    return Err(err.into());
+                }
             }
         }
         Err(taken().into())
@@ -106,7 +110,10 @@ impl Core {
         // Who may have planted the old id must not look into what a login brings.
         let privilege = work.changes.meta.changes_privilege();
         let grace = if privilege { Duration::ZERO } else { self.policy.grace };
-        let pointer = Pointer { target: *target, readable_until: now.after(grace) };
+        // No grace is none on a host whose clock is behind, too.
+        let readable_until =
+            if grace.is_zero() { Timestamp::from_millis(0) } else { now.after(grace) };
+        let pointer = Pointer { target: *target, readable_until };
         let payload = frame::pointer(&old.key, now, &pointer);
         let mode = WriteMode::IfVersion(old.version.clone());
         let mut options =
@@ -117,7 +124,7 @@ impl Core {
 
     /// Brings the new record up to what the old one has become.
     async fn copy_again(&self, new: &mut New, old: &Current, work: &Work) -> Result<(), Failure> {
-        new.draft = self.record_writer(&new.key).moved(&old.record, &work.changes)?;
+        new.draft = self.record_writer(&new.key).replayed(&old.record, &work.changes)?;
         let mode = WriteMode::IfVersion(new.version.clone());
         new.options = self.options(mode, new.draft.meta(), None, self.now());
         new.version = self.write(&new.key, new.draft.payload().clone(), &new.options).await?;

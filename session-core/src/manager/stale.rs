@@ -22,7 +22,12 @@ pub(crate) struct StaleCache(Mutex<Entries>);
 struct Entries {
     by_key: HashMap<SessionKey, Entry>,
     bytes: usize,
+    era: Era,
 }
+
+/// A time in which nothing that has ended was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Era(u64);
 
 #[derive(Debug)]
 struct Entry {
@@ -43,10 +48,17 @@ impl StaleCache {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn remember(&self, current: &Arc<Current>, now: Timestamp) {
+    /// Returns the present era, to be asked for before the store is.
+    pub(crate) fn era(&self) -> Era {
+        self.lock().era
+    }
+
+    /// Remembers what the store has, unless the session has ended since the store
+    /// was asked, or may have.
+    pub(crate) fn remember(&self, current: &Arc<Current>, asked: Era, now: Timestamp) {
         let mut entries = self.lock();
         let buried = |entry: &Entry| entry.current.is_none();
-        if !entries.by_key.get(&current.key).is_some_and(buried) {
+        if asked == entries.era && !entries.by_key.get(&current.key).is_some_and(buried) {
             entries.put(current.key, Entry { seen: now, current: Some(Arc::clone(current)) });
         }
     }
@@ -63,8 +75,10 @@ impl StaleCache {
         self.lock().put(*key, Entry { seen: now, current: None });
     }
 
+    /// Forgets everything: sessions have ended, and nobody knows which.
     pub(crate) fn clear(&self) {
-        *self.lock() = Entries::default();
+        let mut entries = self.lock();
+        *entries = Entries { era: entries.era.next(), ..Entries::default() };
     }
 
     /// Returns what was seen at most `max_age` ago and has not expired since.
@@ -80,6 +94,12 @@ impl StaleCache {
         let ends = [current.expires, current.record.meta().absolute];
         let lives = ends.into_iter().flatten().all(|end| now < end);
         (fresh && lives).then(|| Arc::clone(current))
+    }
+}
+
+impl Era {
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
     }
 }
 
@@ -103,6 +123,8 @@ impl Entries {
         let mut by_age: Vec<_> =
             self.by_key.iter().map(|(key, entry)| (entry.seen, *key)).collect();
         by_age.sort_unstable();
+        // Among them are sessions that have ended.
+        self.era = self.era.next();
         for (_, key) in &by_age[..by_age.len().div_ceil(2)] {
             self.remove(key);
         }

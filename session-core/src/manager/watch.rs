@@ -77,9 +77,18 @@ impl Watchers {
 
     /// Returns the sessions that somebody watches and that may be this owner's.
     pub(super) fn watched_of(&self, owner: &Owner) -> Vec<SessionKey> {
+        self.with_owner(|known| known.is_none_or(|known| known == owner))
+    }
+
+    /// Returns the sessions that somebody watches and that were seen to be this owner's.
+    pub(super) fn seen_of(&self, owner: &Owner) -> Vec<SessionKey> {
+        self.with_owner(|known| known == Some(owner))
+    }
+
+    fn with_owner(&self, fits: impl Fn(Option<&Owner>) -> bool) -> Vec<SessionKey> {
         let watched = self.lock();
-        let may_be = |watched: &Watched| watched.owner.as_ref().is_none_or(|known| known == owner);
-        watched.iter().filter(|(_, watched)| may_be(watched)).map(|(key, _)| *key).collect()
+        let fit = watched.iter().filter(|(_, watched)| fits(watched.owner.as_ref()));
+        fit.map(|(key, _)| *key).collect()
     }
 }
 
@@ -100,7 +109,7 @@ impl Core {
                     return Some(end);
                 }
                 Ok(Found::Pointer(pointer)) => key = pointer.target,
-                Ok(Found::Nothing | Found::Expired) => return None,
+                Ok(Found::Nothing | Found::Damaged | Found::Expired) => return None,
                 // A store that is down says nothing about the session.
                 Err(err) => {
                     self.unseen(&err);

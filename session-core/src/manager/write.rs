@@ -55,8 +55,8 @@ pub(super) enum Saved {
 pub(super) enum Failure {
     /// The session was destroyed or expired.
     Gone,
-    /// The session has a new id.
-    Moved,
+    /// The session has a new id, and is under this key.
+    Moved(SessionKey),
     /// Anything else.
     Error(Error),
 }
@@ -120,7 +120,7 @@ impl Core {
         for _ in 0..MAX_DRAWS {
             let id = SessionId::generate(&*self.random)?;
             let key = SessionKey::of(&id);
-            let Some(draft) = self.record_writer(&key).first(meta.clone(), &work.changes)? else {
+            let Some(draft) = self.record_writer(&key).first(&meta, &work.changes)? else {
                 return Ok(Saved::Unchanged);
             };
             let options = self.options(WriteMode::Create, draft.meta(), None, now);
@@ -140,10 +140,38 @@ impl Core {
                     return Ok(Saved::Written(written));
                 }
                 Err(err) if err.kind() == ErrorKind::AlreadyExists => {}
-                Err(err) => return Err(err.into()),
+                Err(err) => {
+                    boxed(self.take_back(&key, &draft, &err)).await;
+                    return Err(err.into());
+                }
             }
         }
         Err(taken().into())
+    }
+
+    /// After a creation in doubt, removes what it may have left: nobody knows its
+    /// id, but it would count as one of its owner's sessions. In the background,
+    /// where there is one, and only tried: the record expires by itself.
+    pub(super) async fn take_back(self: &Arc<Self>, key: &SessionKey, draft: &Record, err: &Error) {
+        if !err.is_indeterminate() {
+            return;
+        }
+        let (core, key, payload) = (Arc::clone(self), *key, draft.payload().clone());
+        let remove = Box::pin(async move {
+            let removed = async {
+                match core.read(&key).await? {
+                    // Somebody else's would have made the creation fail.
+                    Some(stored) if stored.payload == payload => {
+                        core.destroy(&key, Some(&stored.version)).await
+                    }
+                    _ => Ok(false),
+                }
+            };
+            if let Err(err) = removed.await {
+                core.unseen(&err);
+            }
+        });
+        if self.runtime.is_some() { self.spawn(remove) } else { remove.await }
     }
 
     /// Writes what was changed, replayed on whatever is there by then.
@@ -156,16 +184,21 @@ impl Core {
         let mut conflicts = 0;
         let mut turn = None;
         loop {
-            let Some(draft) = self.record_writer(&base.key).changed(&base.record, &work.changes)?
-            else {
+            let writer = self.record_writer(&base.key);
+            let draft = if work.in_doubt {
+                // What makes no difference to the base may take back what is stored.
+                Some(writer.replayed(&base.record, &work.changes)?)
+            } else {
+                writer.changed(&base.record, &work.changes)?
+            };
+            let Some(draft) = draft else {
                 return Ok(if conflicts == 0 { Saved::Unchanged } else { Saved::Written(base) });
             };
             let mode = WriteMode::IfVersion(base.version.clone());
             let now = self.now();
             let options = self.options(mode, draft.meta(), work.fence, now);
             if options.lifetime().is_zero() {
-                let doomed = Doomed { key: base.key, version: Some(base.version.clone()) };
-                boxed(self.end(&doomed)).await?;
+                boxed(self.end(&Doomed::of(&base))).await?;
                 return work.out_of_time();
             }
             if self.policy.per_owner.is_some() {
@@ -211,8 +244,8 @@ impl Core {
     ) -> Result<(), Failure> {
         let fresh = match self.find(&base.id, &base.key).await? {
             Found::Live(fresh) => fresh,
-            Found::Pointer(_) => return Err(Failure::Moved),
-            Found::Expired | Found::Nothing => return Err(Failure::Gone),
+            Found::Pointer(pointer) => return Err(Failure::Moved(pointer.target)),
+            Found::Expired | Found::Damaged | Found::Nothing => return Err(Failure::Gone),
         };
         if work.in_doubt {
             let message = "an earlier save may have happened; reload the session and look";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Record;
 use crate::changes::{Changes, Log, Space};
-use crate::{Owner, Result, Serializers, Value};
+use crate::{Owner, Result, Serializers, Timestamp, Value};
 
 /// What a session looks like to its holder: a record under two sets of changes,
 /// those that are being saved and those that came after.
@@ -18,6 +18,12 @@ pub(crate) struct View<'a> {
 impl View<'_> {
     fn layers(&self) -> impl Iterator<Item = &Changes> {
         self.saving.into_iter().chain([self.changes])
+    }
+
+    /// Whether it takes functions of the user's to tell the value of one key, or
+    /// of all if none is named.
+    pub(crate) fn calls(&self, space: Space, name: Option<&str>) -> bool {
+        self.layers().any(|changes| changes.calls(space, name))
     }
 
     pub(crate) fn get(&self, space: Space, name: &str) -> Result<Option<Value>> {
@@ -65,5 +71,10 @@ impl View<'_> {
     pub(crate) fn owner(&self) -> Option<Owner> {
         let stored = self.base.and_then(|base| base.meta().owner.clone());
         self.layers().fold(stored, |owner, changes| changes.meta.owner.clone().unwrap_or(owner))
+    }
+
+    pub(crate) fn authenticated(&self) -> Option<Timestamp> {
+        let stored = self.base.and_then(|base| base.meta().authenticated);
+        self.layers().fold(stored, |at, changes| changes.meta.authenticated.or(at))
     }
 }

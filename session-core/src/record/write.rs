@@ -5,6 +5,15 @@ use crate::changes::{Changes, Log, Space};
 use crate::frame::{Builder, Meta, Slot};
 use crate::{Error, ErrorKind, Operation, Result, Serializers, SessionKey};
 
+/// What becomes of values that nobody touched and another serializer wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Foreign {
+    /// They are turned into what this program writes, where it can express them.
+    Rewritten,
+    /// They stay as they are.
+    Kept,
+}
+
 /// Puts the records of one key together, within the limits of the policy.
 pub(crate) struct RecordWriter<'a> {
     pub(crate) key: &'a SessionKey,
@@ -16,34 +25,55 @@ pub(crate) struct RecordWriter<'a> {
 impl RecordWriter<'_> {
     /// Replays `changes` on `base`. `None` if that makes no difference.
     pub(crate) fn changed(&self, base: &Record, changes: &Changes) -> Result<Option<Record>> {
-        self.make(Some(base), base.meta().clone(), changes, false)
+        self.make(Some(base), base.meta(), changes, false)
     }
 
     /// Replays `changes` on `base`, even if that makes no difference: the record
-    /// goes to another key.
-    pub(crate) fn moved(&self, base: &Record, changes: &Changes) -> Result<Record> {
-        let draft = self.make(Some(base), base.meta().clone(), changes, true)?;
+    /// goes to another key, or the store may have something else than `base`.
+    pub(crate) fn replayed(&self, base: &Record, changes: &Changes) -> Result<Record> {
+        let draft = self.make(Some(base), base.meta(), changes, true)?;
         draft.ok_or_else(|| Error::new(ErrorKind::Internal, Operation::Encode, "no draft was made"))
     }
 
     /// Makes the first record of a session. `None` if there is nothing to store.
-    pub(crate) fn first(&self, meta: Meta, changes: &Changes) -> Result<Option<Record>> {
+    pub(crate) fn first(&self, meta: &Meta, changes: &Changes) -> Result<Option<Record>> {
         self.make(None, meta, changes, false)
     }
 
     fn make(
         &self,
         base: Option<&Record>,
-        mut meta: Meta,
+        meta: &Meta,
         changes: &Changes,
         always: bool,
     ) -> Result<Option<Record>> {
+        match self.put_together(base, meta, changes, always, Foreign::Rewritten) {
+            // A session that fits in its own format is not refused for another.
+            Err(err)
+                if err.kind() == ErrorKind::TooLarge
+                    && base.is_some_and(|base| base.holds_foreign(self.serializers)) =>
+            {
+                self.put_together(base, meta, changes, always, Foreign::Kept)
+            }
+            made => made,
+        }
+    }
+
+    fn put_together(
+        &self,
+        base: Option<&Record>,
+        meta: &Meta,
+        changes: &Changes,
+        always: bool,
+        foreign: Foreign,
+    ) -> Result<Option<Record>> {
+        let mut meta = meta.clone();
         let like = base.map_or(0, |base| base.payload.len());
         let writer = self.serializers.writer();
         let mut builder = Builder::new(writer.name(), self.max_bytes, like);
         let mut differs = always | apply_meta(&mut meta, changes);
         for space in [Space::User, Space::Flash] {
-            differs |= self.fill(&mut builder, base, changes, space)?;
+            differs |= self.fill(&mut builder, base, changes, space, foreign)?;
         }
         if builder.entries() > self.max_keys {
             let message = "the session would have too many keys; remove some, or raise `max_keys`";
@@ -65,6 +95,7 @@ impl RecordWriter<'_> {
         base: Option<&'a Record>,
         changes: &Changes,
         space: Space,
+        foreign: Foreign,
     ) -> Result<bool> {
         let mut differs = false;
         let mut old = base
@@ -83,7 +114,7 @@ impl RecordWriter<'_> {
                     let slot = old.next();
                     match slot.zip(base) {
                         Some((slot, base)) if !changes.cleared() => {
-                            base.copy(slot, to, self.serializers)?;
+                            base.copy(slot, to, self.serializers, foreign)?;
                         }
                         _ => differs = true,
                     }
@@ -132,6 +163,12 @@ impl RecordWriter<'_> {
 }
 
 impl Record {
+    /// Whether any value was written by another serializer than this program's.
+    fn holds_foreign(&self, serializers: &Serializers) -> bool {
+        let writer = serializers.writer().name().as_bytes();
+        self.table.slots.iter().any(|slot| self.serializer(slot) != writer)
+    }
+
     /// Copies an untouched value byte for byte, unless another serializer wrote
     /// it and it can be turned into what this program writes.
     fn copy<'a>(
@@ -139,14 +176,17 @@ impl Record {
         slot: &Slot,
         to: &mut Builder<'a>,
         serializers: &Serializers,
+        foreign: Foreign,
     ) -> Result<()> {
         let name = slot.name(&self.payload);
         let written_with = self.serializer(slot);
         let writer = serializers.writer();
-        if written_with != writer.name().as_bytes()
+        if foreign == Foreign::Rewritten
+            && written_with != writer.name().as_bytes()
             && let Ok(value) = self.decode(slot, serializers)
+            && to.entry(slot.space, name, 0, |out| writer.encode(&value, out)).is_ok()
         {
-            return to.entry(slot.space, name, 0, |out| writer.encode(&value, out));
+            return Ok(());
         }
         let serializer = to.serializer(written_with)?;
         to.entry(slot.space, name, serializer, |out| {

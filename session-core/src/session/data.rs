@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Key, Session};
 use crate::changes::{Op, Space};
+use crate::record::View;
 use crate::{Error, ErrorKind, Operation, Result, Value};
 
 impl Session {
@@ -33,7 +34,8 @@ impl Session {
     /// be changed: see [`ErrorKind::Gone`], [`ErrorKind::Degraded`], [`ErrorKind::Late`].
     pub fn set<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
         let op = Op::Set(Value::from_serialize(&value)?);
-        self.change(|state| state.changes.add(Space::User, key.into().name(), op))
+        let name = key.into().name();
+        self.change(|state| state.changes.add(Space::User, name, op))
     }
 
     /// Removes a value. There may be none.
@@ -43,7 +45,8 @@ impl Session {
     /// When the session must not be changed.
     #[doc(alias = "remove")]
     pub fn delete(&self, key: impl AsRef<str>) -> Result<()> {
-        self.change(|state| state.changes.add(Space::User, key.as_ref(), Op::Remove))
+        let name = key.as_ref();
+        self.change(|state| state.changes.add(Space::User, name, Op::Remove))
     }
 
     /// Returns a value and removes it.
@@ -74,11 +77,13 @@ impl Session {
     ) -> Result<()> {
         let values = values
             .into_iter()
-            .map(|(key, value)| Ok((key, Value::from_serialize(&value)?)))
+            .map(|(key, value)| Ok((key, Op::Set(Value::from_serialize(&value)?))))
             .collect::<Result<Vec<_>>>()?;
+        let (keys, ops): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+        let names: Vec<_> = keys.iter().map(AsRef::as_ref).collect();
         self.change(|state| {
-            for (key, value) in values {
-                state.changes.add(Space::User, key.as_ref(), Op::Set(value));
+            for (name, op) in names.into_iter().zip(ops) {
+                state.changes.add(Space::User, name, op);
             }
         })
     }
@@ -89,9 +94,11 @@ impl Session {
     ///
     /// When the session must not be changed.
     pub fn forget<K: AsRef<str>>(&self, keys: impl IntoIterator<Item = K>) -> Result<()> {
+        let keys: Vec<_> = keys.into_iter().collect();
+        let names: Vec<_> = keys.iter().map(AsRef::as_ref).collect();
         self.change(|state| {
-            for key in keys {
-                state.changes.add(Space::User, key.as_ref(), Op::Remove);
+            for name in names {
+                state.changes.add(Space::User, name, Op::Remove);
             }
         })
     }
@@ -118,15 +125,15 @@ impl Session {
     /// When one of them does not decode.
     #[doc(alias = "entries")]
     pub fn all(&self) -> Result<BTreeMap<String, Value>> {
-        let state = self.state();
-        let view = state.view(&self.0.core.serializers);
-        let mut all = BTreeMap::new();
-        for name in view.names(Space::User)? {
-            if let Some(value) = view.get(Space::User, &name)? {
-                all.insert(name, value);
+        self.look(Space::User, None, |view| {
+            let mut all = BTreeMap::new();
+            for name in view.names(Space::User)? {
+                if let Some(value) = view.get(Space::User, &name)? {
+                    all.insert(name, value);
+                }
             }
-        }
-        Ok(all)
+            Ok(all)
+        })
     }
 
     /// Returns the keys that have a value, sorted.
@@ -135,8 +142,7 @@ impl Session {
     ///
     /// When a value that was changed with [`update`](Self::update) does not decode.
     pub fn keys(&self) -> Result<Vec<String>> {
-        let state = self.state();
-        let names = state.view(&self.0.core.serializers).names(Space::User)?;
+        let names = self.look(Space::User, None, |view| view.names(Space::User))?;
         Ok(names.into_iter().collect())
     }
 
@@ -156,7 +162,8 @@ impl Session {
     /// When a value that was changed with [`update`](Self::update) does not decode.
     #[doc(alias = "contains")]
     pub fn exists(&self, key: impl AsRef<str>) -> Result<bool> {
-        self.state().view(&self.0.core.serializers).contains(Space::User, key.as_ref())
+        let name = key.as_ref();
+        self.look(Space::User, Some(name), |view| view.contains(Space::User, name))
     }
 
     /// Adds to a whole number and returns the sum. A missing value counts as 0.
@@ -188,7 +195,8 @@ impl Session {
     /// for a missing value on both sides.
     ///
     /// Exact under contention: on a conflict the function runs again, on the
-    /// value that is there by then. It must not depend on anything else.
+    /// value that is there by then. It must not depend on anything else; one that
+    /// reads its own key from the session calls itself without end.
     ///
     /// ```
     /// # let session = session_core::SessionManager::new(session_core::MemoryHandler::new()).create();
@@ -223,7 +231,8 @@ impl Session {
     /// As [`set`](Self::set).
     pub fn flash<'a, T: Serialize>(&self, key: impl Into<Key<'a, T>>, value: T) -> Result<()> {
         let op = Op::Set(Value::from_serialize(&value)?);
-        self.change(|state| state.changes.add(Space::Flash, key.into().name(), op))
+        let name = key.into().name();
+        self.change(|state| state.changes.add(Space::Flash, name, op))
     }
 
     /// Returns a flash message and removes it, so that no later request sees it.
@@ -239,33 +248,51 @@ impl Session {
         let Some(value) = self.read(Space::Flash, name)? else { return Ok(None) };
         let value = from_value(&value)?;
         // A reader who may not change the session may still see the message.
-        drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Remove)));
+        drop(self.change(|state| state.changes.add(Space::Flash, name, Op::Take(None))));
         Ok(Some(value))
     }
 
-    /// Keeps the flash messages that this request has taken for one more.
+    /// Keeps the flash messages that this request has taken for one more, unless
+    /// it was saved since.
     ///
     /// # Errors
     ///
     /// When the session must not be changed.
     pub fn keep_flash(&self) -> Result<()> {
-        self.change(|state| {
-            if !state.changes.cleared() {
-                state.changes.undo_removals(Space::Flash);
-            }
-        })
+        self.change(|state| state.changes.put_back(Space::Flash))
     }
 
     fn read(&self, space: Space, name: &str) -> Result<Option<Value>> {
-        self.state().view(&self.0.core.serializers).get(space, name)
+        self.look(space, Some(name), |view| view.get(space, name))
+    }
+
+    /// Looks at the value of one key, or at all if none is named. Where that calls
+    /// functions of the user's, it looks at a copy, outside of the lock: they may
+    /// look at the session themselves.
+    fn look<R>(&self, space: Space, name: Option<&str>, look: impl FnOnce(&View<'_>) -> R) -> R {
+        let state = self.state();
+        let serializers = &self.0.core.serializers;
+        let view = state.view(serializers);
+        if !view.calls(space, name) {
+            return look(&view);
+        }
+        let saving =
+            view.saving.and(state.saving.as_ref()).map(|saving| Arc::clone(&saving.changes));
+        let (current, changes) = (state.current.clone(), state.changes.clone());
+        drop(state);
+        look(&View {
+            base: current.as_ref().map(|current| &current.record),
+            saving: saving.as_deref(),
+            changes: &changes,
+            serializers,
+        })
     }
 
     /// Does `op` to what this request sees, outside of the lock because it may be
     /// the user's code, and notes it down if it succeeds.
     fn apply(&self, name: &str, op: Op) -> Result<Option<Value>> {
-        let before =
-            self.change(|state| state.view(&self.0.core.serializers).get(Space::User, name))??;
-        let value = op.apply(before)?;
+        self.state().writable()?;
+        let value = op.apply(self.read(Space::User, name)?)?;
         self.change(|state| state.changes.add(Space::User, name, op))?;
         Ok(value)
     }

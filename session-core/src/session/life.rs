@@ -13,6 +13,12 @@ impl Session {
     /// call [`flush`](Self::flush) too if it must not. A session that is not
     /// stored yet gets its first id anyway, and this does nothing.
     ///
+    /// Requests that are on their way with the old id find no session, but for
+    /// the policy's [`grace`](crate::Policy::grace). If one of them stores
+    /// something, that begins a session of its own; where its response comes last,
+    /// the browser keeps that cookie instead of the new id. A page that loads
+    /// several things at once should therefore wait for the answer to its login.
+    ///
     /// # Errors
     ///
     /// When the session must not be changed.
@@ -38,8 +44,8 @@ impl Session {
     /// # Errors
     ///
     /// When the session must not be changed. It can be destroyed though it was
-    /// reached by its old id, or the store was down when it was loaded: a logout
-    /// is tried in any case.
+    /// reached by its old id or got a new one meanwhile, or the store was down when
+    /// it was loaded: a logout is tried in any case.
     pub fn destroy(&self) -> Result<()> {
         let mut state = self.state();
         if !matches!(state.read_only, Some(ReadOnly::Moved | ReadOnly::Degraded)) {
@@ -82,6 +88,10 @@ impl Session {
     /// Notes that the user has just proved who they are, and restarts the
     /// absolute lifetime, as NIST SP 800-63B-4 (5.2) allows.
     ///
+    /// The lifetime is the policy's, also where [`set_absolute`](Self::set_absolute)
+    /// was called before: of the two the later call counts, in this request or in
+    /// another. Call `set_absolute` after this for a session with a lifetime of its own.
+    ///
     /// # Errors
     ///
     /// When the session must not be changed.
@@ -98,9 +108,7 @@ impl Session {
     /// `None` if never. Ask for a password again when it is too long.
     #[must_use]
     pub fn since_authenticated(&self) -> Option<Duration> {
-        let state = self.state();
-        let stored = state.current.as_ref().and_then(|c| c.record.meta().authenticated);
-        let at = state.changes.meta.authenticated.or(stored)?;
+        let at = self.state().view(&self.0.core.serializers).authenticated()?;
         Some(self.0.core.now().since(at))
     }
 
@@ -123,7 +131,8 @@ impl Session {
     }
 
     /// Sets how long this session lives from now at the most, however much it is
-    /// used; `None` for no such limit. Zero ends it.
+    /// used; `None` for no such limit. Zero ends it. It counts until
+    /// [`mark_authenticated`](Self::mark_authenticated) is called.
     ///
     /// # Errors
     ///
@@ -190,24 +199,31 @@ impl Session {
     /// Waits until the session ends: until this process destroys or revokes it.
     /// A change of id does not end it. For streams that must not outlive a logout.
     ///
-    /// Another process's logout is seen when this process meets the dead session;
-    /// for a long stream call [`reload`](Self::reload) now and then. Returns at
+    /// Another process's logout is seen when this process meets the dead session,
+    /// and its change of id when this process meets the old id within a minute. Does
+    /// not notice that the lifetime runs out; call [`refresh`](Self::refresh) or
+    /// [`reload`](Self::reload) in the loop of a long stream. Returns at
     /// once if the session is not stored (any more). The first call reads the
     /// store once.
     pub async fn ended(&self) {
-        let (current, known) = {
+        let (current, known, life) = {
             let state = self.state();
             let current = state.current.as_ref().map(|current| (current.id.clone(), current.key));
-            (current, state.end.clone())
+            // After a change of id elsewhere it is still known where the end is told.
+            let known = current.is_some() || state.read_only == Some(ReadOnly::Moved);
+            (current, state.end.clone().filter(|_| known), state.life)
         };
-        let Some((id, key)) = current else { return };
-        let end = match known {
-            Some(end) => Some(end),
-            None => self.0.core.watch(&id, key).await,
+        let end = match (known, current) {
+            (Some(end), _) => Some(end),
+            (None, Some((id, key))) => self.0.core.watch(&id, key).await,
+            (None, None) => None,
         };
         let Some(mut end) = end else { return };
-        if let State { current: Some(_), end: unknown @ None, .. } = &mut *self.state() {
-            *unknown = Some(end.clone());
+        match &mut *self.state() {
+            State { current: Some(_), end: unknown @ None, life: now, .. } if *now == life => {
+                *unknown = Some(end.clone());
+            }
+            _ => {}
         }
         // The sender goes away only after it has told.
         drop(end.wait_for(|ended| *ended).await);

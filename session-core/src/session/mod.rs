@@ -18,7 +18,7 @@ pub use self::save::Save;
 pub use self::status::Status;
 use crate::manager::Core;
 use crate::sync::{Mutex, MutexGuard};
-use crate::{Result, SessionId};
+use crate::{Error, ErrorKind, Operation, Result, SessionId};
 use state::{Opened, State};
 
 /// One visitor's session, loaded.
@@ -66,7 +66,9 @@ impl Session {
         Self(Arc::new(Inner { core, state, saving }))
     }
 
-    /// Locks the state. No user code runs under the lock, so a poisoned one is sound.
+    /// Locks the state. What may call back into the session never runs under the
+    /// lock: functions for [`update`](Self::update), iterators, or keys of the user's
+    /// making. A poisoned lock is sound, because every step leaves the state whole.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,6 +77,7 @@ impl Session {
     fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> Result<R> {
         let mut state = self.state();
         state.writable()?;
+        state.late |= state.sealed;
         Ok(change(&mut state))
     }
 
@@ -107,10 +110,16 @@ impl fmt::Debug for Session {
 }
 
 /// What was promised is kept even if the request's future is dropped or panics:
-/// a logout that was asked for happens, and a lock is freed.
+/// a logout that was asked for happens, and a lock is freed. Changes that came after
+/// the response are not lost without a word.
 impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.late && !state.changes.is_empty() {
+            let message = "what was changed after the response was never saved; call \
+                           `save().await` in the task that changes the session";
+            self.core.unseen(&Error::new(ErrorKind::Late, Operation::Change, message));
+        }
         let doomed = std::mem::take(&mut state.doomed);
         if doomed.is_empty() {
             // A lock frees itself.

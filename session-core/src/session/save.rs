@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::state::{Current, ReadOnly, idle};
+use crate::manager::load::Found;
 use crate::{Error, ErrorKind, Operation, Result};
 
 /// How much of a request's work to keep.
@@ -35,8 +36,8 @@ impl Session {
     }
 
     /// Extends the lifetime now, without regard to the touch interval. Returns
-    /// `false` if the session is not stored, or has ended; then it cannot be
-    /// changed any more.
+    /// `false` if the session is not stored, or has ended or got a new id
+    /// meanwhile; then it cannot be changed any more.
     ///
     /// # Errors
     ///
@@ -63,34 +64,48 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Gone`](ErrorKind::Gone) if it ended meanwhile; else what the store says.
+    /// [`Gone`](ErrorKind::Gone) if it ended meanwhile, or another request gave it
+    /// a new id; else what the store says.
     pub async fn reload(&self) -> Result<()> {
-        let gone = || {
-            let message = "the session has ended meanwhile";
-            Err(Error::new(ErrorKind::Gone, Operation::Read, message))
-        };
+        let gone = |message| Err(Error::new(ErrorKind::Gone, Operation::Read, message));
+        let (ended, moved) =
+            ("the session has ended meanwhile", "the session has got a new id meanwhile");
         // After the save that is under way, lest it be read as it was before.
         let _turn = self.0.saving.lock().await;
         let (current, life) = {
             let mut state = self.state();
             state.forget_changes();
+            // What a save that panicked has left.
+            state.saving = None;
             match &state.current {
                 Some(current) => (Arc::clone(current), state.life),
-                None if state.read_only == Some(ReadOnly::Ended) => return gone(),
-                None => return Ok(()),
+                None => match state.read_only {
+                    Some(ReadOnly::Ended) => return gone(ended),
+                    Some(ReadOnly::Moved) => return gone(moved),
+                    _ => return Ok(()),
+                },
             }
         };
-        let fresh = self.0.core.read_live(&current.id, &current.key).await?;
+        let found = self.0.core.find(&current.id, &current.key).await?;
         let mut state = self.state();
         if state.life != life {
             return Ok(());
         }
-        if let Some(fresh) = fresh {
-            state.current = Some(fresh);
-            return Ok(());
+        match found {
+            Found::Live(fresh) => {
+                state.current = Some(fresh);
+                Ok(())
+            }
+            Found::Pointer(pointer) => {
+                state.mark_moved(pointer.target);
+                gone(moved)
+            }
+            Found::Expired | Found::Damaged | Found::Nothing => {
+                state.mark_ended();
+                self.0.core.found_dead(&current.key);
+                gone(ended)
+            }
         }
-        state.mark_ended();
-        gone()
     }
 
     /// Frees the lock of an exclusive session before slow work. From then on

@@ -10,8 +10,8 @@ use crate::frame::Meta;
 use crate::manager::lock::HeldLock;
 use crate::record::{Record, View};
 use crate::{
-    Conflict, CookieAction, Error, ErrorKind, FencingToken, Operation, Policy, Result, Serializers,
-    SessionId, SessionKey, Status, Timestamp, Version,
+    Conflict, CookieAction, Error, ErrorKind, FencingToken, Operation, Owner, Policy, Result,
+    Serializers, SessionId, SessionKey, Status, Timestamp, Version,
 };
 
 /// What a session handle knows.
@@ -23,12 +23,15 @@ pub(crate) struct State {
     /// The stored session that the handle stands for, if there is one.
     pub(crate) current: Option<Arc<Current>>,
     /// Where a logout begins although the session cannot be used from there: it
-    /// has a new id, or the store was down.
+    /// has a new id, its record does not verify, or the store was down.
     pub(crate) endable: Option<SessionKey>,
     /// What is being saved at this moment.
     pub(crate) saving: Option<Saving>,
     /// What was changed and is not being saved yet.
     pub(crate) changes: Changes,
+    /// Whether anything was changed after the response headers were settled, that
+    /// nobody has begun to save.
+    pub(crate) late: bool,
     /// Whether a new id was asked for.
     pub(crate) regenerate: bool,
     /// Whether a save may have happened in spite of its error. Its changes are
@@ -72,6 +75,8 @@ impl Opened {
 #[derive(Debug)]
 pub(crate) struct Saving {
     pub(crate) changes: Arc<Changes>,
+    /// Whether it gives the session a new id.
+    pub(crate) regenerate: bool,
     /// The life that it belongs to.
     pub(crate) life: u32,
 }
@@ -93,6 +98,16 @@ pub(crate) struct Doomed {
     pub(crate) key: SessionKey,
     /// The version that was seen; `None` if none was.
     pub(crate) version: Option<Version>,
+    /// Whose session it was seen to be.
+    pub(crate) owner: Option<Owner>,
+}
+
+impl Doomed {
+    /// Is to destroy a session as it was seen.
+    pub(crate) fn of(current: &Current) -> Self {
+        let owner = current.record.meta().owner.clone();
+        Self { key: current.key, version: Some(current.version.clone()), owner }
+    }
 }
 
 /// Why a session must not be changed.
@@ -139,6 +154,7 @@ impl State {
             endable,
             saving: None,
             changes: Changes::default(),
+            late: false,
             regenerate: false,
             in_doubt: false,
             life: 0,
@@ -181,12 +197,15 @@ impl State {
         self.end = None;
         self.forget_changes();
         let current = self.current.take();
-        if let Some(key) = self.endable.take() {
-            self.doomed.push(Doomed { key, version: None });
-        } else if let Some(current) = current {
-            let version = Some(current.version.clone());
-            self.doomed.push(Doomed { key: current.key, version });
-        }
+        let endable = self.endable.take();
+        let doomed = current.as_deref().map(Doomed::of);
+        // What is only read is reached from where the logout begins.
+        let apart = endable.is_none() || self.read_only.is_none();
+        self.doomed.extend(endable.map(|key| {
+            let owner = doomed.as_ref().and_then(|doomed| doomed.owner.clone());
+            Doomed { key, version: None, owner }
+        }));
+        self.doomed.extend(doomed.filter(|_| apart));
         if self.read_only == Some(ReadOnly::Moved) {
             self.read_only = None;
         }
@@ -224,6 +243,13 @@ impl State {
         self.read_only = Some(ReadOnly::Ended);
     }
 
+    /// Marks the session as found under a new id, by which it can only be ended.
+    pub(crate) fn mark_moved(&mut self, target: SessionKey) {
+        self.mark_ended();
+        self.endable = Some(target);
+        self.read_only = Some(ReadOnly::Moved);
+    }
+
     /// Returns how long to extend the lifetime by now, or `None` if it is too early.
     pub(crate) fn touch_due(&self, policy: &Policy, now: Timestamp) -> Option<Duration> {
         let current = self.current.as_ref()?;
@@ -246,7 +272,7 @@ impl State {
         !self.doomed.is_empty()
             || self.saving.is_some()
             || !self.changes.is_empty()
-            || (self.regenerate && self.current.is_some())
+            || ((self.regenerate || self.in_doubt) && self.current.is_some())
             || self.lock.is_some()
             || self.touch_due(policy, now()).is_some()
     }

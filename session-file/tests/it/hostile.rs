@@ -213,6 +213,26 @@ async fn a_planted_lock_file_is_not_followed() {
 }
 
 #[tokio::test]
+async fn a_spare_file_that_is_linked_elsewhere_is_left_to_others_and_stops_no_writer() {
+    let place = Place::new();
+    create(&place.handler, &key(1), b"old").await;
+    place.handler.write(&key(1), "new".into(), &replacing()).await.unwrap();
+    let spare = place.base().join("01/.spare");
+    let snapshot = place.dir.path().join("snapshot");
+    fs::hard_link(&spare, &snapshot).unwrap();
+    let before = fs::read(&snapshot).unwrap();
+    place.handler.write(&key(1), "newer".into(), &replacing()).await.unwrap();
+    assert_eq!(place.read(&key(1)).await.unwrap(), "newer");
+
+    fs::remove_file(&spare).unwrap();
+    symlink(&snapshot, &spare).unwrap();
+    place.handler.write(&key(1), "newest".into(), &replacing()).await.unwrap();
+    assert_eq!(place.read(&key(1)).await.unwrap(), "newest");
+    assert_eq!(fs::read(&snapshot).unwrap(), before, "nothing was written through a link");
+    assert!(fs::symlink_metadata(&spare).unwrap().is_file());
+}
+
+#[tokio::test]
 async fn errors_and_debug_show_neither_keys_nor_payloads() {
     let place = Place::new();
     create(&place.handler, &key(1), b"secret").await;

@@ -1,10 +1,13 @@
 //! Owners, pages and what keeps them true.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use session_core::{Owner, PageRequest, SessionHandler, SessionKey, WriteMode, WriteOptions};
+use session_core::{
+    ErrorKind, Owner, PageRequest, SessionHandler, SessionKey, WriteMode, WriteOptions,
+};
 
-use crate::support::{HOUR, Place, SECOND, create, creating, key, replacing};
+use crate::support::{HOUR, Place, SECOND, create, creating, key, kind, replacing};
 
 fn ann() -> Owner {
     Owner::new("ann").unwrap()
@@ -99,13 +102,48 @@ async fn revoking_spares_the_exception_and_other_owners_and_ends() {
         let options = creating().with_owner(owner);
         place.handler.write(&key(number), "".into(), &options).await.unwrap();
     }
-    fs::write(place.file(&key(3)), "damaged").unwrap();
     let index = place.handler.index().unwrap();
-    assert_eq!(index.revoke(&ann(), Some(&key(1))).await.unwrap(), 1);
+    assert_eq!(index.revoke(&ann(), Some(&key(1))).await.unwrap(), 2);
     assert_eq!(owned(&place, &ann()).await, [key(1)]);
     assert_eq!(index.revoke(&ann(), None).await.unwrap(), 1);
     assert_eq!(index.revoke(&ann(), None).await.unwrap(), 0);
     assert_eq!(owned(&place, &bob()).await, [key(4)]);
+}
+
+#[tokio::test]
+async fn a_revocation_ends_what_cannot_be_read_at_the_moment() {
+    let place = Place::new();
+    for number in 1..=4 {
+        let options = creating().with_owner(ann());
+        place.handler.write(&key(number), "".into(), &options).await.unwrap();
+    }
+    let snapshot = place.dir.path().join("snapshot");
+    fs::hard_link(place.file(&key(1)), &snapshot).unwrap();
+    fs::set_permissions(place.file(&key(2)), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(place.file(&key(3)), "damaged").unwrap();
+    let index = place.handler.index().unwrap();
+    assert_eq!(index.revoke(&ann(), None).await.unwrap(), 4);
+    fs::remove_file(&snapshot).unwrap();
+    for number in 1..=4 {
+        assert_eq!(place.read(&key(number)).await, None);
+    }
+    assert_eq!(markers(&place), 0);
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_removed_keeps_no_other_from_being_revoked() {
+    let place = Place::new();
+    for number in 1..=3 {
+        let options = creating().with_owner(ann());
+        place.handler.write(&key(number), "".into(), &options).await.unwrap();
+    }
+    fs::remove_file(place.file(&key(1))).unwrap();
+    fs::create_dir(place.file(&key(1))).unwrap();
+    let index = place.handler.index().unwrap();
+    assert_eq!(kind(index.revoke(&ann(), None).await), ErrorKind::Corrupt);
+    for number in 2..=3 {
+        assert_eq!(place.read(&key(number)).await, None);
+    }
 }
 
 #[tokio::test]

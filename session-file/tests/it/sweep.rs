@@ -1,6 +1,7 @@
 //! Garbage collection: what goes, what stays, and how far a step goes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 
 use session_core::{GcRequest, SessionHandler, SessionKey, WriteMode, WriteOptions};
@@ -107,4 +108,22 @@ async fn grants_go_when_their_lease_is_over() {
     place.handler.gc(&GcRequest::default()).await.unwrap();
     assert_eq!(place.names(&key(1)), [".lock"]);
     assert!(locker.try_lock(&key(1), SECOND).await.unwrap().unwrap() > first);
+}
+
+#[tokio::test]
+async fn torn_grants_go_too() {
+    let place = Place::new();
+    let locker = place.handler.locker().unwrap();
+    locker.try_lock(&key(1), HOUR).await.unwrap().unwrap();
+    let grant = place.file(&key(1)).with_extension("grant");
+    let whole = fs::read(&grant).unwrap();
+    for torn in [&whole[..0], &whole[..30], &[0; 60]] {
+        fs::write(&grant, torn).unwrap();
+        place.handler.gc(&GcRequest::default()).await.unwrap();
+        assert_eq!(place.names(&key(1)), [".lock"]);
+        fs::write(&grant, &whole).unwrap();
+        fs::set_permissions(&grant, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    place.handler.gc(&GcRequest::default()).await.unwrap();
+    assert_eq!(locker.try_lock(&key(1), HOUR).await.unwrap(), None, "a whole one stays");
 }

@@ -1,11 +1,14 @@
 //! What a save does: merge, refuse, or nothing at all.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use session_core::testkit::ScriptedRandom;
-use session_core::{Conflict, CookieAction, ErrorKind, Operation, Save, Status};
+use session_core::{
+    Conflict, CookieAction, ErrorKind, Operation, Result, Save, Session, SessionHandler, Status,
+};
 
-use super::support::{Rig, SECOND, is_set, kind, respond, respond_with, settle};
+use super::support::{Rig, SECOND, is_set, key, kind, respond, respond_with, settle};
 
 #[tokio::test]
 async fn changes_to_different_keys_both_stay() {
@@ -180,6 +183,58 @@ async fn a_save_that_may_have_happened_is_not_done_twice() {
 }
 
 #[tokio::test]
+async fn what_is_taken_back_after_a_save_in_doubt_is_written_or_said_to_be_in_doubt() {
+    type Change = fn(&Session) -> Result<()>;
+    let changes: [(Change, Change); 3] = [
+        (|s| s.set("admin", 1), |s| s.delete("admin")),
+        (|s| s.increment("n", 1).map(|_| ()), |s| s.increment("n", -1).map(|_| ())),
+        (|s| s.flashed::<i64>("notice").map(|_| ()), Session::keep_flash),
+    ];
+    for (there, back) in changes {
+        for happened in [true, false] {
+            let rig = Rig::new();
+            let id = rig.stored(|s| (s.set("n", 5)?, s.flash("notice", 7)).1).await;
+            let before = rig.chaos.read(&key(&id)).await.unwrap().unwrap().payload;
+            let session = rig.load(&id).await;
+            there(&session).unwrap();
+            if happened {
+                rig.chaos.lose_reply(Operation::Write);
+            } else {
+                rig.chaos.fail_once(Operation::Write, ErrorKind::Timeout);
+            }
+            assert!(session.save().await.unwrap_err().is_indeterminate());
+            rig.chaos.heal();
+            back(&session).unwrap();
+            let (saved, _) = respond(&session).await;
+            if happened {
+                assert!(saved.unwrap_err().is_indeterminate());
+                session.reload().await.unwrap();
+                back(&session).unwrap();
+                session.save().await.unwrap();
+            } else {
+                saved.unwrap();
+                let stored = rig.chaos.read(&key(&id)).await.unwrap().unwrap();
+                assert_eq!(stored.payload, before);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_response_does_not_end_a_doubt() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    session.set("admin", 1).unwrap();
+    rig.chaos.lose_reply(Operation::Write);
+    assert!(session.save().await.unwrap_err().is_indeterminate());
+    rig.chaos.heal();
+    respond_with(&session, Save::Endings).await.0.unwrap();
+    session.delete("admin").unwrap();
+    assert!(session.save().await.unwrap_err().is_indeterminate());
+}
+
+#[tokio::test]
 async fn a_save_that_was_in_doubt_and_did_not_happen_can_be_repeated() {
     let rig = Rig::new();
     let id = rig.stored(|s| s.set("n", 1)).await;
@@ -217,10 +272,10 @@ async fn a_save_that_panics_forgets_nothing_and_blocks_nobody() {
     let id = rig.stored(|s| s.set("n", 1)).await;
     let session = rig.load(&id).await;
     session.set("a", 1).unwrap();
-    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let calls = AtomicU32::new(0);
     session
         .update("n", move |n: Option<i64>| {
-            let call = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let call = calls.fetch_add(1, Ordering::Relaxed);
             assert_ne!(call, 1, "the first replay fails");
             n.map(|n| n + 1)
         })
@@ -330,6 +385,32 @@ async fn what_a_stream_leaves_unsaved_is_saved_when_it_ends() {
 }
 
 #[tokio::test]
+async fn what_a_task_leaves_unsaved_after_the_response_is_reported() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&id).await;
+    respond(&session).await.0.unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 0);
+
+    let session = rig.load(&id).await;
+    respond(&session).await.0.unwrap();
+    session.set("k", 3).unwrap();
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 1);
+
+    // A save that failed has told whoever called it.
+    let session = rig.load(&id).await;
+    session.set("k", 4).unwrap();
+    rig.chaos.fail_once(Operation::Write, ErrorKind::Unavailable);
+    assert_eq!(kind(respond(&session).await.0), ErrorKind::Unavailable);
+    drop(session);
+    assert_eq!(rig.events.count("Unseen"), 1);
+}
+
+#[tokio::test]
 async fn a_reload_drops_what_was_changed_and_shows_what_others_wrote() {
     let rig = Rig::new();
     let id = rig.stored(|s| s.set("k", 1)).await;
@@ -341,6 +422,28 @@ async fn a_reload_drops_what_was_changed_and_shows_what_others_wrote() {
     session.reload().await.unwrap();
     assert_eq!(session.get::<i64>("mine").unwrap(), None);
     assert_eq!(session.get::<i64>("url").unwrap(), Some(7));
+}
+
+#[tokio::test]
+async fn a_reload_drops_what_a_save_that_panicked_has_left() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("n", 1)).await;
+    let session = rig.load(&id).await;
+    let calls = AtomicU32::new(0);
+    let panics_once = move |n: Option<i64>| {
+        assert_ne!(calls.fetch_add(1, Ordering::Relaxed), 1, "the save panics");
+        n.map(|n| n + 10)
+    };
+    session.update("n", panics_once).unwrap();
+    let save = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    assert!(save.await.unwrap_err().is_panic());
+    session.reload().await.unwrap();
+    assert_eq!(session.get::<i64>("n").unwrap(), Some(1));
+    session.save().await.unwrap();
+    assert_eq!(rig.peek(&id, "n").await, Some(1));
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! What a session holds: get, set and the rest.
 
-use session_core::{Conflict, ErrorKind, Key, Value};
+use session_core::{Conflict, ErrorKind, Key, MemoryHandler, Session, SessionManager, Value};
 
-use super::support::{Rig, kind, respond};
+use super::support::{Rig, SECOND, kind, respond};
 
 #[tokio::test]
 async fn all_names_are_equal_and_none_is_ours() {
@@ -150,6 +150,30 @@ async fn pushes_and_updates_of_parallel_requests_all_stay() {
     assert_eq!(rig.load(&id).await.keys().unwrap(), ["list"]);
 }
 
+#[test]
+fn functions_and_iterators_may_look_at_the_session() {
+    fn look(session: &Session) {
+        session.set("step", 2).unwrap();
+        let same = session.clone();
+        let by_step = move |n: Option<i64>| Some(n.unwrap_or(0) + same.get::<i64>("step").ok()??);
+        assert_eq!(session.update("n", by_step).unwrap(), Some(2));
+        assert_eq!(session.get::<i64>("n").unwrap(), Some(2));
+        assert!(session.exists("n").unwrap() && session.has("n").unwrap());
+        assert_eq!(session.keys().unwrap(), ["n", "step"]);
+        assert_eq!(session.all().unwrap().len(), 2);
+        session.set("step", 3).unwrap();
+        assert_eq!(session.pull::<i64>("n").unwrap(), Some(3), "it runs on what is there now");
+        session.forget(["n", "step"].into_iter().filter(|key| session.has(key).unwrap())).unwrap();
+        assert!(session.keys().unwrap().is_empty());
+    }
+    let (done, looked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        look(&SessionManager::new(MemoryHandler::new()).create());
+        done.send(()).unwrap();
+    });
+    assert_eq!(looked.recv_timeout(SECOND * 10), Ok(()), "a lock is held");
+}
+
 #[tokio::test]
 async fn a_flash_message_is_shown_once_and_is_no_key() {
     let rig = Rig::new();
@@ -184,6 +208,25 @@ async fn a_flash_message_can_be_kept_for_one_more_request() {
     let session = rig.load(&id).await;
     for (name, text) in [("old", "1"), ("replaced", "2"), ("new", "3")] {
         assert_eq!(session.flashed::<String>(name).unwrap().as_deref(), Some(text), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_flashed_and_taken_in_one_request_can_be_kept() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.flash("replaced", "old")).await;
+    let session = rig.load(&id).await;
+    session.flush().unwrap();
+    for (name, text) in [("replaced", "1"), ("new", "2")] {
+        session.flash(name, text).unwrap();
+        assert_eq!(session.flashed::<String>(name).unwrap().as_deref(), Some(text));
+        assert_eq!(session.flashed::<String>(name).unwrap(), None);
+    }
+    session.keep_flash().unwrap();
+    respond(&session).await.0.unwrap();
+    let session = rig.load(&id).await;
+    for (name, text) in [("replaced", "1"), ("new", "2")] {
+        assert_eq!(session.flashed::<String>(name).unwrap().as_deref(), Some(text));
     }
 }
 

@@ -1,7 +1,10 @@
 //! Logouts, and everything that must not undo them.
 
 use session_core::testkit::Counts;
-use session_core::{CookieAction, ErrorKind, Operation, Save, Status};
+use session_core::{
+    Bytes, CookieAction, ErrorKind, Operation, Save, SessionHandler, SessionKey, Status, WriteMode,
+    WriteOptions,
+};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond, respond_with, settle};
 
@@ -122,6 +125,56 @@ async fn a_logout_that_was_loaded_in_time_works_after_the_pointer_has_gone() {
     rig.clock.advance(SECOND * 59);
     let by_old = rig.load(&old).await;
     rig.clock.advance(SECOND * 2);
+    by_old.destroy().unwrap();
+    by_old.save().await.unwrap();
+    assert_eq!(rig.count().await, 0);
+}
+
+#[tokio::test]
+async fn a_logout_ends_a_session_that_this_request_has_found_moved() {
+    let rig = Rig::new();
+    for notice in ["a save", "a change of id", "a refresh", "a touch", "a reload"] {
+        let old = rig.stored(|s| s.set("k", 1)).await;
+        rig.clock.advance(SECOND * 1000);
+        let logout = rig.load(&old).await;
+        let other = rig.neighbour().load(&old).await;
+        other.regenerate().unwrap();
+        other.save().await.unwrap();
+        match notice {
+            "a refresh" => assert!(!logout.refresh().await.unwrap()),
+            "a touch" => logout.save().await.unwrap(),
+            "a reload" => assert_eq!(kind(logout.reload().await), ErrorKind::Gone),
+            _ => {
+                logout.set("k", 2).unwrap();
+                if notice == "a change of id" {
+                    logout.regenerate().unwrap();
+                }
+                assert_eq!(kind(logout.save().await), ErrorKind::Gone);
+            }
+        }
+        assert_eq!(kind(logout.set("k", 3)), ErrorKind::Gone, "{notice}");
+        assert_eq!(kind(logout.reload().await), ErrorKind::Gone, "{notice}");
+        assert_eq!(rig.count().await, 1, "{notice}");
+        rig.clock.advance(SECOND * 61);
+        logout.destroy().unwrap();
+        let (saved, cookie) = respond(&logout).await;
+        saved.unwrap();
+        assert_eq!((cookie, rig.count().await), (CookieAction::Remove, 0), "{notice}");
+        assert_eq!(rig.load(&other.id().unwrap()).await.status(), Status::Unknown);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_that_was_begun_beside_a_moved_one_too() {
+    let rig = Rig::new();
+    let old = rig.stored(|s| s.set("k", 1)).await;
+    let session = rig.load(&old).await;
+    session.regenerate().unwrap();
+    session.save().await.unwrap();
+    let by_old = rig.load(&old).await;
+    by_old.set("k", 2).unwrap();
+    by_old.save().await.unwrap();
+    assert_eq!(rig.count().await, 2);
     by_old.destroy().unwrap();
     by_old.save().await.unwrap();
     assert_eq!(rig.count().await, 0);
@@ -270,8 +323,25 @@ async fn a_failed_request_logs_out_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_logout_ends_a_record_that_this_version_cannot_read() {
+    let rig = Rig::new();
+    let id = rig.stored(|s| s.set("k", 1)).await;
+    // As a process of the next version writes it while both are in service.
+    let mut payload = rig.chaos.read(&key(&id)).await.unwrap().unwrap().payload.to_vec();
+    payload[3] += 1;
+    let options = WriteOptions::new(WriteMode::Replace, SECOND * 60);
+    rig.chaos.write(&key(&id), Bytes::from(payload), &options).await.unwrap();
+    let session = rig.load(&id).await;
+    assert_eq!(session.status(), Status::Unknown);
+    session.destroy().unwrap();
+    let (saved, cookie) = respond(&session).await;
+    saved.unwrap();
+    assert_eq!(cookie, CookieAction::Remove);
+    assert!(rig.chaos.read(&key(&id)).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_damaged_record_can_be_destroyed_from_outside() {
-    use session_core::{Bytes, SessionHandler, SessionKey, WriteMode, WriteOptions};
     let rig = Rig::new();
     let key = SessionKey::from_bytes([9; 32]);
     let options = WriteOptions::new(WriteMode::Create, SECOND * 60);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use session_core::{CookieAction, ErrorKind, Operation, Policy, Profile, SessionId, Status};
+use session_core::{
+    CookieAction, ErrorKind, Operation, Policy, Profile, Session, SessionId, Status,
+};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond, settle};
 
@@ -145,6 +147,40 @@ async fn signing_in_again_restarts_the_absolute_lifetime() {
     assert_eq!(session.age(), SECOND * 120);
     rig.clock.advance(SECOND * 40);
     assert!(!is_alive(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn of_a_sign_in_and_an_absolute_lifetime_of_its_own_the_later_counts() {
+    let rig = Rig::with(|p| (p.idle, p.absolute) = (SECOND * 100, Some(SECOND * 100)));
+    let own = |s: &Session| s.set_absolute(Some(SECOND * 10));
+    let id = rig.stored(|s| s.set("k", 1).and_then(|()| own(s))).await;
+    let session = rig.load(&id).await;
+    session.mark_authenticated().unwrap();
+    session.save().await.unwrap();
+    rig.clock.advance(SECOND * 50);
+    assert!(is_alive(&rig, &id).await, "the policy's lifetime has begun anew");
+
+    session.mark_authenticated().unwrap();
+    own(&session).unwrap();
+    session.save().await.unwrap();
+    rig.clock.advance(SECOND * 10);
+    assert!(!is_alive(&rig, &id).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_is_known_while_it_is_saved() {
+    let rig = Rig::new();
+    let session = rig.load(&rig.stored(|s| s.set("k", 1)).await).await;
+    session.mark_authenticated().unwrap();
+    let hold = rig.chaos.hold(Operation::Write);
+    let save = tokio::spawn({
+        let session = session.clone();
+        async move { session.save().await }
+    });
+    hold.reached().await;
+    assert_eq!(session.since_authenticated(), Some(Duration::ZERO));
+    hold.release();
+    save.await.unwrap().unwrap();
 }
 
 #[tokio::test]

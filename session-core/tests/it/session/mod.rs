@@ -9,6 +9,7 @@ mod data;
 mod destroy;
 mod exclusive;
 mod expiry;
+mod formats;
 mod gc;
 mod model;
 mod outage;

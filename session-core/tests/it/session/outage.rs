@@ -4,8 +4,8 @@ use std::slice;
 use std::time::Duration;
 
 use session_core::{
-    Access, Bytes, CookieAction, Damage, ErrorKind, Operation, Outage, SessionHandler, SessionId,
-    SessionKey, Status, WriteMode, WriteOptions,
+    Access, Bytes, CookieAction, Damage, ErrorKind, Operation, Outage, Owner, SessionHandler,
+    SessionId, SessionKey, Status, WriteMode, WriteOptions,
 };
 
 use super::support::{Rig, SECOND, key, kind, respond};
@@ -92,6 +92,31 @@ async fn an_anonymous_visitor_changes_nothing_and_keeps_the_cookie() {
 }
 
 #[tokio::test]
+async fn an_id_is_not_believed_because_another_cannot_be_read() {
+    let rig = Rig::with(|p| p.outage = Outage::Anonymous);
+    let mine = rig.stored(|s| s.bind("tom")).await;
+    let planted = rig.stored(|s| s.bind("mallory")).await;
+    for first_fails in [true, false] {
+        if first_fails {
+            rig.chaos.fail_once(Operation::Read, ErrorKind::Timeout);
+        }
+        let hold = rig.chaos.hold_reply(Operation::Read);
+        let request = tokio::spawn({
+            let (rig, ids) = (rig.clone(), [mine.clone(), planted.clone()]);
+            async move { rig.sessions.load_any(&ids, Access::ReadWrite).await.unwrap() }
+        });
+        if !first_fails {
+            hold.reached().await;
+            rig.chaos.fail_once(Operation::Read, ErrorKind::Timeout);
+        }
+        drop(hold);
+        let session = request.await.unwrap();
+        assert_eq!((session.status(), session.owner()), (Status::Degraded, None));
+        assert_eq!(kind(session.set("k", 1)), ErrorKind::Degraded);
+    }
+}
+
+#[tokio::test]
 async fn data_seen_lately_is_shown_while_the_store_is_down() {
     let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
     let id = rig.stored(|s| s.set("k", 1)).await;
@@ -167,6 +192,53 @@ async fn a_session_known_to_have_ended_is_not_shown_while_the_store_is_down() {
     assert_eq!(kind(slow.save().await), ErrorKind::Gone);
     down(&rig);
     rig.chaos.fail(Operation::Read, ErrorKind::Unavailable);
+    assert_eq!(kind(rig.sessions.load(&id).await), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_session_revoked_while_it_was_loaded_or_saved_is_not_shown_while_the_store_is_down() {
+    for operation in [Operation::Read, Operation::Write] {
+        let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
+        let id = rig.stored(|s| s.bind("tom")).await;
+        let session = rig.load(&id).await;
+        session.set("n", 1).unwrap();
+        let hold = rig.chaos.hold_reply(operation);
+        let slow = tokio::spawn({
+            let (rig, id) = (rig.clone(), id.clone());
+            async move {
+                match operation {
+                    Operation::Read => drop(rig.load(&id).await),
+                    _ => session.save().await.unwrap(),
+                }
+            }
+        });
+        hold.reached().await;
+        let tom = Owner::new("tom").unwrap();
+        assert_eq!(rig.sessions.revoke(&tom, None).await.unwrap(), 1);
+        hold.release();
+        slow.await.unwrap();
+        down(&rig);
+        assert_eq!(kind(rig.sessions.load(&id).await), ErrorKind::Unavailable, "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_is_not_forgotten_when_others_are_revoked() {
+    let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
+    let id = rig.stored(|s| s.set("n", 1)).await;
+    let session = rig.load(&id).await;
+    let hold = rig.chaos.hold_reply(Operation::Read);
+    let slow = tokio::spawn({
+        let (rig, id) = (rig.clone(), id.clone());
+        async move { drop(rig.load(&id).await) }
+    });
+    hold.reached().await;
+    session.destroy().unwrap();
+    session.save().await.unwrap();
+    rig.sessions.revoke(&Owner::new("tom").unwrap(), None).await.unwrap();
+    hold.release();
+    slow.await.unwrap();
+    down(&rig);
     assert_eq!(kind(rig.sessions.load(&id).await), ErrorKind::Unavailable);
 }
 

@@ -2,7 +2,7 @@
 
 use session_core::{ErrorKind, Excess, Operation, Owner, OwnerLimit, PageRequest, Policy, Status};
 
-use super::support::{Rig, SECOND, kind, respond};
+use super::support::{Rig, SECOND, kind, respond, settle};
 
 fn at_most(sessions: usize, excess: Excess) -> impl FnOnce(&mut Policy) {
     move |policy| policy.per_owner = Some(OwnerLimit::new(sessions, excess))
@@ -50,6 +50,30 @@ async fn one_session_too_many_is_refused_where_the_policy_says_so() {
         again.regenerate().unwrap();
         again.save().await.unwrap();
         assert_eq!(rig.count().await, 3, "who is counted already may sign in again");
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_creation_is_in_doubt_takes_nobodys_place() {
+    for excess in [Excess::Refuse, Excess::Evict] {
+        for new_id in [false, true] {
+            let rig = Rig::with(at_most(2, excess));
+            let phone = rig.stored(|s| s.bind("tom")).await;
+            let visitor = rig.stored(|s| s.set("cart", 1)).await;
+            rig.clock.advance(SECOND);
+            let login = if new_id { rig.load(&visitor).await } else { rig.sessions.create() };
+            login.bind("tom").unwrap();
+            login.regenerate().unwrap();
+            rig.chaos.lose_reply(Operation::Create);
+            assert!(login.save().await.unwrap_err().is_indeterminate());
+            rig.chaos.heal();
+            settle().await;
+            rig.clock.advance(SECOND);
+            login.save().await.unwrap();
+            assert_eq!(rig.load(&phone).await.status(), Status::Loaded);
+            let page = rig.sessions.sessions_of(&tom(), &PageRequest::first(9)).await.unwrap();
+            assert_eq!(page.items.len(), 2);
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! New ids for old sessions.
 
 use session_core::testkit::ScriptedRandom;
-use session_core::{CookieAction, ErrorKind, Operation, Status};
+use session_core::{
+    CookieAction, ErrorKind, ManualClock, MemoryHandler, Operation, Policy, SessionManager, Status,
+};
 
 use super::support::{Rig, SECOND, is_set, key, kind, respond};
 
@@ -72,6 +74,39 @@ async fn nobody_can_present_a_new_id_before_the_old_one_has_ended() {
     hold.release();
     save.await.unwrap().unwrap();
     assert_ne!(session.id().unwrap(), old);
+}
+
+#[tokio::test]
+async fn a_login_during_a_change_of_id_gets_an_id_of_its_own() {
+    for fails in [false, true] {
+        let rig = Rig::with(|p| p.grace = SECOND * 10);
+        let planted = rig.stored(|s| s.set("k", 1)).await;
+        let session = rig.load(&planted).await;
+        session.regenerate().unwrap();
+        if fails {
+            rig.chaos.fail_once(Operation::Write, ErrorKind::Unavailable);
+        }
+        let hold = rig.chaos.hold(Operation::Write);
+        let save = tokio::spawn({
+            let session = session.clone();
+            async move { session.save().await }
+        });
+        hold.reached().await;
+        session.bind("tom").unwrap();
+        session.set("secret", 7).unwrap();
+        session.regenerate().unwrap();
+        hold.release();
+        assert_eq!(save.await.unwrap().is_err(), fails);
+        let rotated = session.id().unwrap();
+        let (saved, cookie) = respond(&session).await;
+        saved.unwrap();
+        assert!(is_set(&cookie));
+        assert_ne!(session.id().unwrap(), rotated);
+        let by_planted = rig.load(&planted).await;
+        assert_eq!(by_planted.owner(), None);
+        assert_eq!(by_planted.get::<i64>("secret").unwrap(), None);
+        assert_eq!(rig.count().await, 1);
+    }
 }
 
 #[tokio::test]
@@ -217,6 +252,33 @@ async fn a_change_of_privilege_gives_the_old_id_no_grace() {
         let by_old = rig.load(&old).await;
         assert_eq!(by_old.status(), Status::Unknown);
         assert_eq!(by_old.get::<i64>("k").unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn no_grace_is_none_on_a_host_whose_clock_is_behind() {
+    for (grace, login) in [(0, false), (0, true), (10, true)] {
+        let mut policy = Policy::default();
+        policy.grace = SECOND * grace;
+        let store = MemoryHandler::new();
+        let (ahead, behind) = (ManualClock::new(), ManualClock::new());
+        ahead.advance(SECOND);
+        let [ahead, behind] = [ahead, behind].map(|clock| {
+            let sessions = SessionManager::builder(store.clone()).policy(policy.clone());
+            sessions.clock(clock).build().unwrap()
+        });
+        let session = ahead.create();
+        session.set("secret", 7).unwrap();
+        session.save().await.unwrap();
+        let old = session.id().unwrap();
+        session.regenerate().unwrap();
+        if login {
+            session.bind("tom").unwrap();
+        }
+        session.save().await.unwrap();
+        let by_old = behind.load(&old).await.unwrap();
+        assert_eq!(by_old.status(), Status::Unknown);
+        assert_eq!(by_old.get::<i64>("secret").unwrap(), None);
     }
 }
 

@@ -3,7 +3,7 @@
 use session_core::{Excess, Operation, Owner, OwnerLimit, Session};
 use tokio::task::JoinHandle;
 
-use super::support::{Rig, SECOND, key, settle};
+use super::support::{Rig, SECOND, key, respond, settle};
 
 /// A stream that lives as long as its session.
 fn stream(session: &Session) -> JoinHandle<()> {
@@ -67,6 +67,24 @@ async fn a_stream_that_begins_after_the_logout_ends_at_once() {
 }
 
 #[tokio::test]
+async fn a_stream_of_a_session_begun_anew_does_not_end_with_the_old_one() {
+    let rig = Rig::new();
+    let session = rig.load(&rig.stored(|s| s.set("k", 1)).await).await;
+    let hold = rig.chaos.hold_reply(Operation::Read);
+    let old = stream(&session);
+    hold.reached().await;
+    session.destroy().unwrap();
+    session.set("k", 2).unwrap();
+    session.save().await.unwrap();
+    hold.release();
+    old.await.unwrap();
+    let new = stream(&session);
+    settle().await;
+    assert!(!new.is_finished(), "the new session lives");
+    new.abort();
+}
+
+#[tokio::test]
 async fn asking_again_costs_no_read() {
     let rig = Rig::new();
     let id = rig.stored(|s| s.set("k", 1)).await;
@@ -118,6 +136,58 @@ async fn whoever_finds_a_session_dead_tells_the_streams() {
     assert!(!stream.is_finished());
     rig.load(&id).await;
     stream.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_of_id_elsewhere_ends_no_stream_and_a_revocation_after_it_does() {
+    let rig = Rig::new();
+    for meets in ["nothing", "a touch", "a reload", "a request"] {
+        let old = rig.stored(|s| s.bind("tom")).await;
+        rig.clock.advance(SECOND * 1000);
+        let session = rig.load(&old).await;
+        let streams = [stream(&rig.load(&old).await), stream(&session)];
+        settle().await;
+        let mut elsewhere = rig.neighbour().load(&old).await;
+        for _ in 0..2 {
+            elsewhere.regenerate().unwrap();
+            elsewhere.save().await.unwrap();
+            elsewhere = rig.neighbour().load(&elsewhere.id().unwrap()).await;
+        }
+        match meets {
+            "a touch" => respond(&session).await.0.unwrap(),
+            "a reload" => assert!(session.reload().await.is_err()),
+            "a request" => drop(rig.load(&old).await),
+            _ => {}
+        }
+        let late = stream(&session);
+        settle().await;
+        assert!(streams.iter().all(|stream| !stream.is_finished()), "{meets}");
+        assert!(!late.is_finished(), "{meets}");
+        let tom = Owner::new("tom").unwrap();
+        assert_eq!(rig.sessions.revoke(&tom, None).await.unwrap(), 1);
+        for stream in streams.into_iter().chain([late]) {
+            stream.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_streams_that_know_only_an_id_that_was_replaced_elsewhere() {
+    let rig = Rig::new();
+    let old = rig.stored(|s| s.bind("tom")).await;
+    let other = rig.stored(|s| s.bind("tom")).await;
+    let watching = stream(&rig.load(&old).await);
+    let bystander = stream(&rig.load(&other).await);
+    settle().await;
+    let elsewhere = rig.neighbour().load(&old).await;
+    elsewhere.regenerate().unwrap();
+    elsewhere.save().await.unwrap();
+    let logout = rig.load(&elsewhere.id().unwrap()).await;
+    logout.destroy().unwrap();
+    logout.save().await.unwrap();
+    watching.await.unwrap();
+    assert!(!bystander.is_finished());
+    bystander.abort();
 }
 
 #[tokio::test]
