@@ -37,21 +37,13 @@ pub(crate) async fn connect(config: &MongoConfig, uri: ConnectionString) -> Resu
     Ok(collections(&database, config, Some(client)))
 }
 
-/// Takes the collections of a database, with a write concern that survives a
-/// failover unless the application has chosen one.
+/// Takes the collections of a database.
 pub(crate) fn collections(
     database: &Database,
     config: &MongoConfig,
     client: Option<Client>,
 ) -> Collections {
-    let given = database.write_concern().cloned();
-    let concern = given.unwrap_or_else(|| {
-        WriteConcern::builder()
-            .w(Acknowledgment::Majority)
-            .journal(true)
-            .w_timeout(config.timeout / 10 * 9)
-            .build()
-    });
+    let concern = concern(database.write_concern(), config);
     let options = CollectionOptions::builder().write_concern(concern).build();
     let mut deciding = options.clone();
     deciding.selection_criteria = Some(ReadPreference::Primary.into());
@@ -64,6 +56,15 @@ pub(crate) fn collections(
     }
 }
 
+/// Returns a write concern that survives a failover, but for what was chosen.
+fn concern(chosen: Option<&WriteConcern>, config: &MongoConfig) -> WriteConcern {
+    let mut concern = chosen.cloned().unwrap_or_default();
+    concern.w.get_or_insert(Acknowledgment::Majority);
+    concern.journal.get_or_insert(true);
+    concern.w_timeout.get_or_insert(config.timeout / 10 * 9);
+    concern
+}
+
 /// Refuses `w=0`: a write that nobody answers is not known to have happened.
 pub(crate) fn refuse_unacknowledged(concern: Option<&WriteConcern>) -> Result<()> {
     let unacknowledged =
@@ -72,4 +73,37 @@ pub(crate) fn refuse_unacknowledged(concern: Option<&WriteConcern>) -> Result<()
         return Err(invalid("w=0 asks for writes that nobody confirms; leave `w` out, or set 1"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uri::parse;
+
+    async fn of(query: &str) -> WriteConcern {
+        let config = MongoConfig::new(format!("mongodb://host/app?{query}"));
+        let collections = connect(&config, parse(&config).unwrap()).await.unwrap();
+        for collection in [&collections.sessions, &collections.primary, &collections.locks] {
+            assert_eq!(collection.write_concern(), collections.sessions.write_concern());
+        }
+        collections.sessions.write_concern().cloned().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_the_uri_says_of_writes_changes_nothing_else_about_them() {
+        let default = of("").await;
+        assert_eq!((&default.w, default.journal), (&Some(Acknowledgment::Majority), Some(true)));
+        assert!(default.w_timeout.is_some());
+        let mut other = default.clone();
+        other.w_timeout = Some(std::time::Duration::from_millis(5000));
+        assert_eq!(of("wtimeoutMS=5000").await, other);
+        assert_eq!(of("journal=true").await, default);
+        assert_eq!(of("w=majority").await, default);
+        let mut other = default.clone();
+        other.journal = Some(false);
+        assert_eq!(of("journal=false").await, other);
+        let mut other = default;
+        other.w = Some(Acknowledgment::Nodes(1));
+        assert_eq!(of("w=1").await, other);
+    }
 }
