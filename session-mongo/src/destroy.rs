@@ -28,8 +28,10 @@ impl Store {
                     doc! { "v": version, "$expr": live() }
                 }
             };
-            let result = to.sessions.delete_one(and(by_key(key), filter)).await;
-            let result = result.map_err(|err| error::driver(op, &err))?;
+            let result = match to.sessions.delete_one(and(by_key(key), filter)).await {
+                Ok(result) => result,
+                Err(err) => return Err(to.failed(op, &err).await),
+            };
             if result.deleted_count > 0 || only_at.is_none() {
                 return Ok(result.deleted_count > 0);
             }

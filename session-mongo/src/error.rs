@@ -40,6 +40,28 @@ pub(crate) fn code(err: &DriverError) -> Option<i32> {
     }
 }
 
+/// Returns whether the server refused what it might have done before, had it been
+/// asked then. Too large is too large each time.
+pub(crate) fn is_refusal(err: &DriverError) -> bool {
+    code(err).is_some_and(|code| !is_no_primary(code) && !is_too_large(code))
+}
+
+/// Whether a server says that it is not the primary, before anything is done.
+/// When the driver had asked before, it says so by a label.
+const fn is_no_primary(code: i32) -> bool {
+    matches!(
+        code,
+        LEGACY_NOT_PRIMARY
+            | NOT_WRITABLE_PRIMARY
+            | NOT_PRIMARY_NO_SECONDARY_OK
+            | NOT_PRIMARY_OR_SECONDARY
+    )
+}
+
+const fn is_too_large(code: i32) -> bool {
+    matches!(code, BSON_OBJECT_TOO_LARGE | KEY_TOO_LONG | LOCATION_17419 | LOCATION_17420)
+}
+
 /// Translates an error of the driver.
 pub(crate) fn driver(op: Operation, err: &DriverError) -> Error {
     let not_sent = err.contains_label(SYSTEM_OVERLOADED_ERROR);
@@ -128,11 +150,7 @@ fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
             ErrorKind::PermissionDenied,
             "the user may not do this; give it the rights that README.md lists",
         ),
-        // Not the primary: these are said before anything is done, this time.
-        LEGACY_NOT_PRIMARY
-        | NOT_WRITABLE_PRIMARY
-        | NOT_PRIMARY_NO_SECONDARY_OK
-        | NOT_PRIMARY_OR_SECONDARY => {
+        code if is_no_primary(code) => {
             let message = "the server is not the primary; waiting for a new one";
             return new(ErrorKind::Unavailable, op, message).with_indeterminate(sent_twice);
         }
@@ -163,7 +181,7 @@ fn refused(op: Operation, code: i32, sent_twice: bool) -> Error {
             (ErrorKind::Conflict, "somebody else wrote at the same moment; try again")
         }
         DUPLICATE_KEY => (ErrorKind::AlreadyExists, "the key is taken; draw another id"),
-        BSON_OBJECT_TOO_LARGE | KEY_TOO_LONG | LOCATION_17419 | LOCATION_17420 => {
+        code if is_too_large(code) => {
             (ErrorKind::TooLarge, "the session does not fit into a document; store less")
         }
         OUT_OF_DISK_SPACE => (

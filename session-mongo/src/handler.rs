@@ -69,8 +69,8 @@ impl MongoHandler {
     /// Takes a database that the application has a client for. `uri` and
     /// `database` must be left out of the settings.
     ///
-    /// The client's own settings hold: its pool, its timeouts, and its write
-    /// concern if it has one. [`close`](SessionHandler::close) leaves it open.
+    /// The client's own settings hold: its pool, its timeouts, and what it says of its
+    /// write concern. [`close`](SessionHandler::close) leaves it open.
     ///
     /// # Errors
     ///

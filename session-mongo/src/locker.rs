@@ -50,7 +50,7 @@ impl Store {
                 Ok(lock) => lock.ok_or_else(|| error::bad(OP))?,
                 // Somebody else was first with the first lock of this key.
                 Err(err) if error::is_duplicate(&err) => return Ok(None),
-                Err(err) => return Err(error::driver(OP, &err)),
+                Err(err) => return Err(to.failed(OP, &err).await),
             };
             let fields = Fields::new(OP, &lock);
             if fields.number("by")? != Some(by) {
@@ -75,8 +75,10 @@ impl Store {
     ) -> Result<bool> {
         let change = &change;
         self.call(OP, |to| async move {
-            let result = to.locks.update_one(held(key, token), vec![change.clone()]).await;
-            Ok(result.map_err(|err| error::driver(OP, &err))?.matched_count == 1)
+            match to.locks.update_one(held(key, token), vec![change.clone()]).await {
+                Ok(result) => Ok(result.matched_count == 1),
+                Err(err) => Err(to.failed(OP, &err).await),
+            }
         })
         .await
     }

@@ -43,7 +43,7 @@ impl Store {
                     return Err(error::in_doubt(op));
                 }
                 Err(err) if create && error::is_duplicate(err) => false,
-                Err(err) => return Err(error::driver(op, err)),
+                Err(err) => return Err(to.failed(op, err).await),
             };
             if !done {
                 // In a box, as this is rare: each write's future would be as large.
@@ -72,7 +72,7 @@ impl Store {
         match to.sessions.insert_one(record).await {
             Ok(_) => Ok(true),
             Err(err) if error::is_duplicate(&err) => Ok(false),
-            Err(err) => Err(error::driver(op, &err)),
+            Err(err) => Err(to.failed(op, &err).await),
         }
     }
 
@@ -125,8 +125,10 @@ impl Store {
         let op = Operation::Touch;
         let idle = millis(idle);
         self.call(op, |to| async move {
-            let result = to.sessions.update_one(by_key(key), update::touch(idle)).await;
-            let result = result.map_err(|err| error::driver(op, &err))?;
+            let result = match to.sessions.update_one(by_key(key), update::touch(idle)).await {
+                Ok(result) => result,
+                Err(err) => return Err(to.failed(op, &err).await),
+            };
             match (result.matched_count, result.modified_count) {
                 (0, _) => Ok(false),
                 (_, 0) => {

@@ -17,6 +17,9 @@ const ATTEMPTS: u32 = 5;
 /// lives, if nobody has used it for so long. The shortest `wait_timeout` of a
 /// server is a second.
 const QUIET: Duration = Duration::from_millis(500);
+/// Any other does so after this long: on a line that a firewall has forgotten it
+/// would wait for an answer until its time is over.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// Whether a statement may be sent again when it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +31,16 @@ pub(crate) enum Repeat {
     AtVersion,
     /// It must not.
     Never,
+}
+
+impl Repeat {
+    /// Returns how long a connection may have been unused and still be trusted.
+    const fn trusts(self) -> Duration {
+        match self {
+            Self::Never => QUIET,
+            Self::Harmless | Self::AtVersion => SILENT,
+        }
+    }
 }
 
 impl Client {
@@ -85,47 +98,60 @@ impl Client {
         sql: &SqlStr,
         params: &[Param<'_>],
     ) -> Result<Answer<R>, Attempt> {
-        let mut sent = false;
-        let attempt = timeout_at(deadline, async {
-            let mut lease = self.lease().await.map_err(Attempt::on_new)?;
-            let on_new = lease.is_new();
-            let fail = |failure| Attempt { failure, on_new };
-            if repeat == Repeat::Never && lease.idle() > QUIET && lease.raw().ping().await.is_err()
-            {
-                return Err(fail(Failure::new(
-                    Fate::Stale,
-                    ErrorKind::Unavailable,
-                    "the connection to the server was lost",
-                )));
+        let begin = Instant::now();
+        // Whoever gets a connection after waiting has time to use it, too: a
+        // statement that is given up takes its connection with it.
+        let wait = timeout_at(deadline - self.timeout / 8, self.lease());
+        let lease = wait.await.unwrap_or_else(|_| Err(Failure::unreached()));
+        let lease = lease.map_err(|failure| Attempt { failure, on_new: true })?;
+        let on_new = lease.is_new();
+        let result = self.send(lease, deadline, repeat, sql, params).await;
+        result.map_err(|failure| {
+            if !failure.spares_connection() {
+                self.flush(begin.into_std());
             }
-            if param::size(params) > lease.max_packet() {
-                lease.give_back();
-                return Err(fail(Failure::new(
-                    Fate::Refused,
-                    ErrorKind::TooLarge,
-                    "the session is larger than the server's max_allowed_packet; store less, or \
-                     raise it",
-                )));
+            Attempt { failure, on_new }
+        })
+    }
+
+    /// Sends a statement on a connection, which is kept if it can be used again.
+    async fn send<R: Rows>(
+        &self,
+        mut lease: Lease<'_>,
+        deadline: Instant,
+        repeat: Repeat,
+        sql: &SqlStr,
+        params: &[Param<'_>],
+    ) -> Result<Answer<R>, Failure> {
+        if lease.idle() > repeat.trusts() {
+            let limit = deadline.min(Instant::now() + self.timeout / 4);
+            if !matches!(timeout_at(limit, lease.raw().ping()).await, Ok(Ok(()))) {
+                let message = "the connection to the server was lost";
+                return Err(Failure::new(Fate::Stale, ErrorKind::Unavailable, message));
             }
-            sent = true;
-            let mut result =
-                connection::execute(lease.raw(), sql, params).await.map_err(Failure::of);
-            if let (Err(failure), Lease::Own(_)) = (&result, &lease)
-                && failure.wants_text()
-            {
-                let text = Box::pin(connection::execute_text(lease.raw(), sql, params));
-                result = text.await.map_err(Failure::of);
+        }
+        if param::size(params) > lease.max_packet() {
+            lease.give_back();
+            return Err(Failure::new(
+                Fate::Refused,
+                ErrorKind::TooLarge,
+                "the session is larger than the server's max_allowed_packet; store less, or \
+                 raise it",
+            ));
+        }
+        let sending = async {
+            let result = connection::execute(lease.raw(), sql, params).await.map_err(Failure::of);
+            match result {
+                Err(failure) if failure.wants_text() && matches!(lease, Lease::Own(_)) => {
+                    let text = Box::pin(connection::execute_text(lease.raw(), sql, params));
+                    text.await.map_err(Failure::of)
+                }
+                result => result,
             }
-            if result.as_ref().map_or_else(Failure::spares_connection, |_| true) {
-                lease.give_back();
-            }
-            result.map_err(fail)
-        });
-        let result = attempt.await.unwrap_or_else(|_| Err(late(sent)));
-        if let Err(failed) = &result
-            && !failed.failure.spares_connection()
-        {
-            self.flush();
+        };
+        let result = timeout_at(deadline, sending).await.unwrap_or_else(|_| Err(late()));
+        if result.as_ref().map_or_else(Failure::spares_connection, |_| true) {
+            lease.give_back();
         }
         result
     }
@@ -138,20 +164,9 @@ struct Attempt {
     on_new: bool,
 }
 
-impl Attempt {
-    const fn on_new(failure: Failure) -> Self {
-        Self { failure, on_new: true }
-    }
-}
-
-/// The deadline is over. `sent` says whether the statement was on its way.
-fn late(sent: bool) -> Attempt {
-    let (fate, message) = if sent {
-        (Fate::Lost, "the server did not answer in time")
-    } else {
-        (Fate::Stale, "no connection in time: all are busy, or the server does not answer")
-    };
-    Attempt::on_new(Failure::new(fate, ErrorKind::Timeout, message))
+/// The deadline is over, and the statement is on its way.
+fn late() -> Failure {
+    Failure::new(Fate::Lost, ErrorKind::Timeout, "the server did not answer in time")
 }
 
 /// Waits a little, longer with each attempt and differently for each caller.

@@ -1,8 +1,9 @@
 //! The server, and the connection that an attempt takes.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use session_core::Result;
 use sqlx::mysql::{MySql, MySqlPool, MySqlRow};
@@ -20,7 +21,7 @@ pub(crate) struct Client {
 }
 
 enum Source {
-    Own(Box<Pool>),
+    Own(Arc<Pool>),
     Theirs {
         pool: MySqlPool,
         /// The server's limit in bytes; 0 as long as it is unknown.
@@ -30,7 +31,7 @@ enum Source {
 
 impl Client {
     pub(crate) fn own(pool: Pool, timeout: Duration) -> Self {
-        Self { source: Source::Own(Box::new(pool)), timeout }
+        Self { source: Source::Own(Arc::new(pool)), timeout }
     }
 
     pub(crate) fn theirs(pool: MySqlPool, timeout: Duration) -> Self {
@@ -59,10 +60,11 @@ impl Client {
         Ok(Lease::Theirs(borrowed))
     }
 
-    /// Drops those of our own connections that nobody uses.
-    pub(crate) fn flush(&self) {
+    /// Drops those of our own connections that nobody uses and that were opened
+    /// before an attempt that failed began.
+    pub(crate) fn flush(&self, begin: Instant) {
         if let Source::Own(pool) = &self.source {
-            pool.flush();
+            pool.flush(begin);
         }
     }
 

@@ -135,6 +135,15 @@ impl Failure {
         )
     }
 
+    /// A connection was not to be had in time.
+    pub(crate) fn unreached() -> Self {
+        Self::new(
+            Fate::Refused,
+            ErrorKind::Timeout,
+            "no connection in time: all are busy, or the server does not answer",
+        )
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(Fate::Refused, ErrorKind::Unavailable, "the handler is closed")
     }

@@ -118,6 +118,7 @@ async fn a_primary_that_is_killed_takes_nothing_acknowledged_along() {
     let handler = open(patient(&set.url()).with_database("tests")).await;
     let traffic = Traffic::start(&handler);
     traffic.goes_on().await;
+    set.settled().await.unwrap();
     let old = set.primary().await.unwrap();
     set.members()[old].process().kill();
     set.primary_after(old).await.unwrap();
@@ -152,6 +153,7 @@ async fn a_write_that_no_majority_confirms_is_not_acknowledged() {
     let set = MongoReplicaSet::mongodb().start().await.unwrap();
     let handler = default(&set.url()).await;
     let (key, version) = create(&handler).await;
+    set.settled().await.unwrap();
     let primary = set.primary().await.unwrap();
     let others = || (0..3).filter(|index| *index != primary).map(|index| &set.members()[index]);
     others().for_each(|member| member.process().stop());
@@ -166,15 +168,29 @@ async fn a_write_that_no_majority_confirms_is_not_acknowledged() {
     while handler.read(&key).await.is_err() {}
 }
 
+/// Lets the primary stay what it is for a minute without a majority.
+async fn stay_primary(set: &MongoReplicaSet) {
+    set.settled().await.unwrap();
+    let primary = &set.members()[set.primary().await.unwrap()];
+    let reply = primary.command(doc! { "replSetGetConfig": 1 }).await.unwrap();
+    let mut config = reply.get_document("config").unwrap().clone();
+    let version = config.get_i32("version").unwrap();
+    config.insert("version", version + 1);
+    config.get_document_mut("settings").unwrap().insert("electionTimeoutMillis", 60_000);
+    primary.command(doc! { "replSetReconfig": config }).await.unwrap();
+}
+
 /// By default reads see everything, the unconfirmed too; who asks for what the
 /// majority has confirmed does not.
 #[tokio::test]
 async fn a_write_that_no_majority_confirms_is_shown_by_default() {
     let set = MongoReplicaSet::mongodb().start().await.unwrap();
+    stay_primary(&set).await;
     let handler = default(&set.url()).await;
     let careful = default(&with_option(&set.url(), "readConcernLevel=majority")).await;
     let (key, version) = create(&handler).await;
     let old = careful.read(&key).await.unwrap().unwrap();
+    set.settled().await.unwrap();
     let primary = set.primary().await.unwrap();
     let others = || (0..3).filter(|index| *index != primary).map(|index| &set.members()[index]);
     others().for_each(|member| member.process().stop());
@@ -195,6 +211,7 @@ async fn a_write_whose_reply_is_lost_is_made_once() {
     let (key, version) = create(&handler).await;
     assert!(handler.read(&key).await.unwrap().is_some());
     let lose_reply = async || {
+        set.settled().await.unwrap();
         let primary = &set.members()[set.primary().await.unwrap()];
         let point = doc! {
             "configureFailPoint": "onPrimaryTransactionalWrite",

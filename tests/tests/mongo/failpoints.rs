@@ -153,6 +153,18 @@ impl Lost {
         call: impl Future<Output = session_core::Result<T>>,
         meanwhile: impl AsyncFnOnce(Collection<Document>),
     ) -> session_core::Result<T> {
+        self.reply_and_refuse(10107, command, call, meanwhile).await
+    }
+
+    /// The same, and the second time the server refuses it with a code.
+    async fn reply_and_refuse<T>(
+        &self,
+        code: i32,
+        command: &str,
+        call: impl Future<Output = session_core::Result<T>>,
+        meanwhile: impl AsyncFnOnce(Collection<Document>),
+    ) -> session_core::Result<T> {
+        self.set.settled().await.unwrap();
         // One client, as the driver asks only so often.
         let primary = self.set.members()[self.set.primary().await.unwrap()].direct().unwrap();
         let run = async |command| primary.database("admin").run_command(command).await.unwrap();
@@ -168,7 +180,7 @@ impl Lost {
             "mode": { "skip": 1 },
             "data": {
                 "failCommands": [command],
-                "errorCode": 10107,
+                "errorCode": code,
                 "blockConnection": true,
                 "blockTimeMS": 1000,
             },
@@ -256,4 +268,43 @@ async fn what_names_no_version_is_not_made_again_after_a_step_down() {
     assert!(err.is_indeterminate(), "{err}");
     let err = lost.reply("delete", handler.destroy(&key, None), nothing).await.unwrap_err();
     assert!(err.is_indeterminate(), "{err}");
+}
+
+/// The driver tells of the refusal alone, and that is not all there is to tell.
+#[tokio::test]
+async fn a_refusal_that_follows_a_lost_reply_does_not_deny_the_write() {
+    let lost = Lost::start().await;
+    let handler = &lost.handler;
+    for (code, kind) in [(13, PermissionDenied), (14031, StorageFull), (225, Internal)] {
+        let (key, version) = create(handler).await;
+        let options = at(version);
+        let write = handler.write(&key, number(2), &options);
+        let err = lost.reply_and_refuse(code, "update", write, nothing).await.unwrap_err();
+        assert!(err.kind() == kind && err.is_indeterminate(), "{code}: {err}");
+        assert_eq!(read_number(handler, &key).await, 2, "it was made");
+
+        let touch = handler.touch(&key, 2 * LONG);
+        let err = lost.reply_and_refuse(code, "update", touch, nothing).await.unwrap_err();
+        assert!(err.kind() == kind && err.is_indeterminate(), "{code}: {err}");
+
+        let destroy = handler.destroy(&key, None);
+        let err = lost.reply_and_refuse(code, "delete", destroy, nothing).await.unwrap_err();
+        assert!(err.kind() == kind && err.is_indeterminate(), "{code}: {err}");
+        assert!(handler.read(&key).await.unwrap().is_none(), "it was made");
+    }
+}
+
+/// Without repetitions there is nothing to be in doubt about.
+#[tokio::test]
+async fn a_refusal_is_certain_where_the_driver_repeats_no_writes() {
+    let set = MongoReplicaSet::mongodb().fail_points().start().await.unwrap();
+    set.settled().await.unwrap();
+    let url = with_option(&with_option(&set.url(), POLLING), "retryWrites=false");
+    let handler = open(patient(&url).with_database("tests")).await;
+    let (key, _) = create(&handler).await;
+    let primary = &set.members()[set.primary().await.unwrap()];
+    fail(primary, "alwaysOn", "update", doc! { "errorCode": 13 }).await;
+    let err = handler.touch(&key, LONG).await.unwrap_err();
+    assert!(err.kind() == PermissionDenied && !err.is_indeterminate(), "{err}");
+    heal(primary).await;
 }

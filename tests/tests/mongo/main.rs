@@ -12,5 +12,6 @@ mod failover;
 mod failpoints;
 mod indexes;
 mod outages;
+mod revocation;
 mod site;
 mod support;

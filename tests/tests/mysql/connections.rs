@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use session_core::{ErrorKind, SessionHandler};
 use session_mysql::{MysqlConfig, MysqlHandler};
+use session_tests::proxy::{Direction, Fault, Proxy};
 use sqlx::Connection;
 
+use crate::cuts::address;
 use crate::support::*;
 
 on_both! {
@@ -16,7 +18,10 @@ on_both! {
     a_hung_server_is_answered_within_the_deadline
     connections_that_the_server_ended_while_idle_are_replaced
     connections_that_were_killed_while_idle_are_replaced
+    connections_that_a_firewall_forgot_are_replaced
     thousands_of_tasks_share_a_few_connections
+    a_hang_that_outlasts_the_deadline_ends_for_calls_that_queue
+    more_calls_than_connections_can_bear_end_no_connection
     waiting_for_a_connection_is_bounded
     a_server_without_a_free_connection_says_so
     a_closed_handler_refuses
@@ -112,8 +117,8 @@ async fn a_hung_server_is_answered_within_the_deadline(kind: Kind) {
         let (err, text) = told(result);
         assert_eq!(err.kind(), ErrorKind::Timeout, "{text}");
     }
-    // Twice two seconds, and something for a busy machine.
-    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
+    // Twice two seconds, and much for a busy machine.
+    assert!(begin.elapsed() < PATIENT, "{:?}", begin.elapsed());
     server.process().resume();
     works(&handler).await;
 }
@@ -161,6 +166,31 @@ async fn connections_that_were_killed_while_idle_are_replaced(kind: Kind) {
     past.close().await.expect("close");
 }
 
+/// What is sent on them reaches nobody, and nobody says so.
+async fn connections_that_a_firewall_forgot_are_replaced(kind: Kind) {
+    let url = kind.shared().url();
+    let proxy = Proxy::start(address(&url)).await.expect("a proxy");
+    let config = config_of(proxy.url(&url)).with_timeout(Duration::from_secs(12));
+    let [one, other, third] =
+        [open(config.clone()).await, open(config.clone()).await, open(config).await];
+    let (key, version) = created(&one, "a").await;
+    let (another, _) = created(&third, "a").await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for connection in proxy.open() {
+        proxy.set_on(connection, Direction::Request, Fault::Swallow);
+        proxy.set_on(connection, Direction::Reply, Fault::Swallow);
+    }
+    let at = at(version);
+    let (read, written, touched) = tokio::join!(
+        one.read(&another),
+        other.write(&key, "b".into(), &at),
+        third.touch(&another, LONG),
+    );
+    assert!(read.expect("read").is_some());
+    written.expect("write");
+    assert!(touched.expect("touch"));
+}
+
 /// Everybody gets a turn, in order, and nobody gets somebody else's answer.
 async fn thousands_of_tasks_share_a_few_connections(kind: Kind) {
     let handler = Arc::new(open(config(kind.shared()).with_max_connections(8)).await);
@@ -180,6 +210,80 @@ async fn thousands_of_tasks_share_a_few_connections(kind: Kind) {
     }
 }
 
+/// Calls go on coming while the server hangs, and when it is back those that wait
+/// have less time left than a new connection takes. It is opened all the same.
+async fn a_hang_that_outlasts_the_deadline_ends_for_calls_that_queue(kind: Kind) {
+    let (proxy, handler) = behind_a_proxy(kind, 1, Duration::from_secs(2)).await;
+    let handler = Arc::new(handler);
+    let (key, _) = created(&handler, "a").await;
+    let (answers, mut answered) = tokio::sync::mpsc::unbounded_channel();
+    let calls = tokio::spawn(async move {
+        loop {
+            let (handler, answers) = (Arc::clone(&handler), answers.clone());
+            tokio::spawn(async move { answers.send(handler.read(&key).await.is_ok()) });
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    stall(&proxy);
+    let mut failed = 0;
+    while failed < 5 {
+        failed += u32::from(!answered.recv().await.expect("an answer"));
+    }
+    slow_down(&proxy, Duration::from_millis(50));
+    while !answered.recv().await.expect("an answer") {}
+    calls.abort();
+}
+
+/// Those that wait in vain leave alone the connections that the others have.
+async fn more_calls_than_connections_can_bear_end_no_connection(kind: Kind) {
+    let (proxy, handler) = behind_a_proxy(kind, 2, Duration::from_secs(8)).await;
+    let (key, _) = created(&handler, "a").await;
+    slow_down(&proxy, Duration::from_millis(50));
+    let reads = (0..400).map(|_| {
+        let handler = handler.clone();
+        tokio::spawn(async move { handler.read(&key).await })
+    });
+    let (mut served, mut refused) = (0, 0);
+    for read in reads.collect::<Vec<_>>() {
+        match read.await.expect("a task") {
+            Ok(_) => served += 1,
+            Err(err) => {
+                assert_eq!(err.kind(), ErrorKind::Timeout, "{err}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(served > 0 && refused > 0, "{served} were served and {refused} were not");
+    works(&handler).await;
+    assert_eq!(proxy.accepted(), 2, "as many connections as there may be");
+}
+
+/// Opens a handler whose connections can be slowed down and stopped.
+async fn behind_a_proxy(
+    kind: Kind,
+    connections: usize,
+    timeout: Duration,
+) -> (Proxy, MysqlHandler) {
+    let url = kind.shared().url();
+    let proxy = Proxy::start(address(&url)).await.expect("a proxy");
+    let config = config_of(&*url);
+    // Slow machines take their time to make the tables.
+    open(config.clone()).await.close().await.expect("close");
+    let mut config = config.with_max_connections(connections).with_timeout(timeout);
+    config.url = Some(format!("{}?ssl-mode=disabled", proxy.url(&url)));
+    (proxy, MysqlHandler::new(config).expect("a configuration"))
+}
+
+fn stall(proxy: &Proxy) {
+    proxy.set(Direction::Request, Fault::Stall);
+    proxy.set(Direction::Reply, Fault::Stall);
+}
+
+fn slow_down(proxy: &Proxy, delay: Duration) {
+    proxy.set(Direction::Request, Fault::Delay(delay));
+    proxy.set(Direction::Reply, Fault::Delay(delay));
+}
+
 async fn waiting_for_a_connection_is_bounded(kind: Kind) {
     let server = kind.own().start().await.expect("a server");
     let config = config_of(server.url()).with_max_connections(2);
@@ -189,7 +293,7 @@ async fn waiting_for_a_connection_is_bounded(kind: Kind) {
     let mut past = connection(url(&config)).await;
     run(&mut past, "BEGIN").await;
     run(&mut past, format!("SELECT 1 FROM {table} WHERE id = x'{held}' FOR UPDATE")).await;
-    let handler = Arc::new(open(config.clone().with_timeout(Duration::from_secs(3))).await);
+    let handler = Arc::new(open(config.clone().with_timeout(Duration::from_secs(20))).await);
     let mut writers = Vec::new();
     for _ in 0..2 {
         let handler = Arc::clone(&handler);

@@ -131,7 +131,7 @@ async fn a_row_that_others_hold_is_waited_for_and_then_given_up(kind: Kind) {
     let begin = Instant::now();
     let (err, text) = told(handler.write(&held, "b".into(), &at(version.clone())).await);
     assert!(matches!(err.kind(), ErrorKind::Unavailable | ErrorKind::Timeout), "{text}");
-    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert!(begin.elapsed() < PATIENT);
     // Reading does not wait, and neither do others.
     holds(&handler, &held, "a").await;
     handler.write(&free, "b".into(), &replacing()).await.expect("write");
@@ -158,7 +158,7 @@ async fn a_locked_table_is_given_up_within_the_deadline(kind: Kind) {
         let begin = Instant::now();
         let (err, text) = told(handler.write(&key, "b".into(), &replacing()).await);
         assert!(err.kind().is_outage(), "{text}");
-        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < PATIENT, "{:?}", begin.elapsed());
         if others_go_on {
             works(&other).await;
         }
@@ -191,7 +191,7 @@ async fn a_table_that_is_being_altered_is_given_up_within_the_deadline(kind: Kin
     let begin = Instant::now();
     let (err, text) = told(handler.write(&key, "b".into(), &replacing()).await);
     assert!(err.kind().is_outage(), "{text}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < PATIENT, "{:?}", begin.elapsed());
     works(&other).await;
     run(&mut reader, "COMMIT").await;
     altering.await.expect("an alteration");

@@ -16,8 +16,7 @@ on_both! {
 async fn what_was_acknowledged_survives_a_killed_server(kind: Kind) {
     let server =
         kind.own().option("--innodb-flush-log-at-trx-commit=1").start().await.expect("a server");
-    let handler =
-        Arc::new(open(config_of(server.url()).with_timeout(Duration::from_secs(2))).await);
+    let handler = Arc::new(open(config_of(server.url())).await);
     for _ in 0..2 {
         let is_over = Arc::new(AtomicBool::new(false));
         let tasks: Vec<_> = (0..6)

@@ -41,9 +41,14 @@ async fn setup(kind: Kind, timeout: Duration) -> Setup {
     let through = format!("{}?ssl-mode=disabled", proxy.url(&url));
     let mut config = config.with_timeout(timeout).with_max_connections(2);
     config.url = Some(through);
-    let handler = open(config).await;
-    works(&handler).await;
+    let handler = MysqlHandler::new(config).expect("a configuration");
+    warm(&handler).await;
     Setup { proxy, handler, past }
+}
+
+/// Makes the handler connect, however long a slow machine takes for it.
+async fn warm(handler: &MysqlHandler) {
+    until(async || handler.read(&fresh_key()).await.is_ok()).await;
 }
 
 pub(crate) fn address(url: &str) -> SocketAddr {
@@ -152,7 +157,7 @@ async fn a_write_in_doubt_that_cannot_be_looked_at_stays_in_doubt(kind: Kind) {
     let (key, version) = created(&past, "1").await;
     let (doomed, last) = created(&past, "1").await;
     for call in [Call::At, Call::Destroy] {
-        works(&handler).await;
+        warm(&handler).await;
         let key = if call == Call::At { key } else { doomed };
         let cut = proxy.next_with(Direction::Request, key.as_bytes(), Fault::CutReply);
         let stall = proxy.next_with(Direction::Request, b"SELECT version FROM", Fault::Stall);
@@ -221,7 +226,7 @@ async fn a_late_statement_at_a_version_does_nothing(kind: Kind) {
     let Setup { proxy, handler, past } = setup(kind, Duration::from_millis(700)).await;
     let (key, version) = created(&past, "a").await;
     let (doomed, last) = created(&past, "a").await;
-    works(&handler).await;
+    warm(&handler).await;
     for (key, version) in [(key, version.clone()), (doomed, last.clone())] {
         let hit = proxy.next_with(Direction::Request, key.as_bytes(), Fault::Stall);
         let (err, _) = told(handler.write(&key, "late".into(), &at(version)).await);
@@ -232,7 +237,7 @@ async fn a_late_statement_at_a_version_does_nothing(kind: Kind) {
     past.write(&key, "b".into(), &at(version)).await.expect("write");
     assert!(past.destroy(&doomed, Some(&last)).await.expect("destroy"));
     proxy.heal();
-    works(&handler).await;
+    warm(&handler).await;
     // What was held back has been executed when its connections are gone.
     until(async || proxy.open().len() <= 2).await;
     holds(&past, &key, "b").await;
@@ -263,7 +268,7 @@ async fn errors_of_any_break_tell_the_truth(kind: Kind) {
             let (key, version) = created(&past, "a").await;
             let target = if call == Call::Create { fresh_key() } else { key };
             // A sound connection, with every statement prepared.
-            until(async || handler.read(&key).await.is_ok()).await;
+            warm(&handler).await;
             let hit = match direction {
                 Direction::Request => proxy.next_with(direction, target.as_bytes(), fault.clone()),
                 Direction::Reply => proxy.next(direction, fault.clone()),
@@ -285,8 +290,7 @@ async fn errors_of_any_break_tell_the_truth(kind: Kind) {
             }
         }
     }
-    until(async || handler.read(&fresh_key()).await.is_ok()).await;
-    works(&handler).await;
+    warm(&handler).await;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -345,5 +349,5 @@ async fn a_new_connection_that_hangs_is_given_up(kind: Kind) {
     .await;
     proxy.heal();
     proxy.accept().await.expect("the port");
-    works(&handler).await;
+    warm(&handler).await;
 }

@@ -200,3 +200,19 @@ async fn a_table_may_be_in_another_database(kind: Kind) {
     config.url = Some(server.to_owned());
     works(&open(config).await).await;
 }
+
+/// There the server keeps names in lower case, whatever it is given.
+async fn a_table_in_upper_case_is_found_where_names_have_no_case() {
+    let server = Kind::MariaDb.own().option("--lower-case-table-names=1").start();
+    let server = server.await.expect("a server");
+    for table in ["WebSessions", "Tests.Logins"] {
+        works(&open(config_of(server.url()).with_table(table)).await).await;
+        let again = config_of(server.url()).with_table(table).with_schema(Schema::Check);
+        works(&open(again).await).await;
+    }
+}
+
+#[test]
+fn mariadb_finds_a_table_in_upper_case_where_names_have_no_case() {
+    session_core::testkit::run(a_table_in_upper_case_is_found_where_names_have_no_case());
+}

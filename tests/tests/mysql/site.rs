@@ -14,7 +14,7 @@ const OK: StatusCode = StatusCode::OK;
 /// The deadline of a call by default.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// How much later a busy machine may answer.
-const LATE: Duration = Duration::from_secs(5);
+const LATE: Duration = PATIENT;
 
 on_both! {
     a_request_costs_what_it_does_with_the_session
