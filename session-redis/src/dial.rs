@@ -53,8 +53,8 @@ const UNACKED_FOR: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(crate) struct Greeting {
     login: RedisConnectionInfo,
-    /// For how long callers may wait in vain until a connection is left.
-    patience: Duration,
+    /// For how long one call may take, and so making a connection.
+    pub(crate) timeout: Duration,
     #[cfg(feature = "tls-rustls")]
     tls: Option<Tls>,
 }
@@ -67,7 +67,7 @@ impl Greeting {
         let login = login(user, password, location.resp3).set_db(location.database);
         Ok(Self {
             login,
-            patience: config.timeout / 4,
+            timeout: config.timeout,
             #[cfg(feature = "tls-rustls")]
             tls: Tls::for_location(location, config)?,
         })
@@ -127,7 +127,12 @@ impl Greeting {
             let _ends = ends;
             driver.await;
         });
-        Ok(Live::new(connection, wire, gone, self.patience))
+        Ok(Live::new(connection, wire, gone, self.patience()))
+    }
+
+    /// Returns for how long callers may wait in vain until a connection is left.
+    fn patience(&self) -> Duration {
+        self.timeout / 4
     }
 }
 
@@ -141,6 +146,11 @@ impl Dialer {
         }
     }
 
+    /// Returns how long making a connection may take.
+    pub(crate) const fn limit(&self) -> Duration {
+        self.greeting.timeout
+    }
+
     /// Makes a connection.
     pub(crate) async fn dial(&self) -> Result<Live, Failure> {
         match &self.target {
@@ -150,7 +160,7 @@ impl Dialer {
             Target::Client(client) => {
                 let made = client.get_multiplexed_async_connection_with_config(&settings()).await;
                 let connection = made.map_err(|err| error::at_greeting(&err, None))?;
-                Ok(Live::new(connection, Wire::Other, Arc::default(), self.greeting.patience))
+                Ok(Live::new(connection, Wire::Other, Arc::default(), self.greeting.patience()))
             }
         }
     }
