@@ -54,6 +54,13 @@ impl<'a> Call<'a> {
         Self { client, op, until: Instant::now() + client.timeout }
     }
 
+    /// Returns a slot of each server that has any.
+    pub(crate) async fn slots(&self) -> Result<Vec<u16>, Failure> {
+        timeout_at(self.until, self.client.slots())
+            .await
+            .unwrap_or_else(|_| Err(error::unreached()))
+    }
+
     /// Sends a command and waits for its answer, as often as it takes.
     pub(crate) async fn ask(
         &self,
@@ -205,13 +212,7 @@ impl<'a> Call<'a> {
             self.client.lost_track();
             return error::late(live.unheard());
         }
-        progress.failure.unwrap_or_else(|| {
-            Failure::new(
-                ErrorKind::Unavailable,
-                Next::GiveUp,
-                "no connection to the server could be made in time; check host and port, the network, and TLS",
-            )
-        })
+        progress.failure.unwrap_or_else(error::unreached)
     }
 }
 

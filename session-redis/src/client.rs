@@ -55,7 +55,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) const fn new(dialer: Dialer) -> Self {
+    pub(crate) fn new(dialer: Dialer) -> Self {
         Self { dialer, shared: Link::new(), waiting: Link::new() }
     }
 

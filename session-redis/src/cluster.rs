@@ -4,7 +4,7 @@
 //! connection was lost, also one that may have been executed, and cannot be told
 //! not to; so that nodes, slots and redirections are looked after here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -15,18 +15,22 @@ use futures_util::stream::FuturesUnordered;
 use redis::Value;
 use session_core::ErrorKind;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::address::Address;
 use crate::client::{Node, Place};
 use crate::dial::{Dialer, Greeting, Target};
 use crate::error::{self, Failure, Next};
 use crate::keys::Name;
+use crate::work::Work;
 
 const SLOTS: usize = 16_384;
 
 /// The slots are asked for no more often than this.
 const REST: Duration = Duration::from_millis(50);
+
+/// For so long the view of a node in doubt waits for that of another, at the most.
+const DOUBT: Duration = Duration::from_millis(200);
 
 /// All nodes of a cluster.
 pub(crate) struct Cluster {
@@ -35,8 +39,24 @@ pub(crate) struct Cluster {
     map: RwLock<Map>,
     /// Whether the map is out of date.
     stale: AtomicBool,
-    /// Held while the slots are asked for. When that was last done.
-    turn: Mutex<Option<Instant>>,
+    /// Held while waiting for the slots, which are asked for once for all.
+    turn: Mutex<Turn>,
+}
+
+struct Turn {
+    asking: Work<Result<View, Failure>>,
+    /// When that was last answered.
+    last: Option<Instant>,
+    /// Who gave the map.
+    source: Option<Address>,
+    /// Who gave maps that turned out to be wrong.
+    doubted: HashSet<Address>,
+}
+
+/// What one node knows of the slots.
+struct View {
+    from: Address,
+    ranges: Vec<Range>,
 }
 
 #[derive(Default)]
@@ -53,7 +73,12 @@ impl Cluster {
             greeting,
             map: RwLock::default(),
             stale: AtomicBool::new(true),
-            turn: Mutex::const_new(None),
+            turn: Mutex::new(Turn {
+                asking: Work::new(),
+                last: None,
+                source: None,
+                doubted: HashSet::new(),
+            }),
         }
     }
 
@@ -123,39 +148,39 @@ impl Cluster {
         self.read(|map| map.nodes.values().for_each(|node| node.close()));
     }
 
-    /// Asks all nodes at once who has which slot, and believes the first that answers.
+    /// Asks who has which slot.
+    ///
+    /// Whoever gave the map that is out of date now is in doubt: a node that is cut off from
+    /// the others does not know what has become of them, and may be the quickest to answer.
     async fn refresh(&self) -> Result<(), Failure> {
-        let mut last = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
+        let Turn { asking, last, source, doubted } = &mut *turn;
         let known = self.read(|map| !map.slots.is_empty());
         let rested = last.is_none_or(|last| last.elapsed() >= REST);
         if !self.stale.load(Ordering::Acquire) || (known && !rested) {
             return Ok(());
         }
-        let nodes = self.write(|map| {
-            for seed in &self.seeds {
-                self.at(map, seed.clone());
-            }
-            map.nodes.clone()
+        // What nobody waited for may be old.
+        drop(asking.ended());
+        let view = asking.done(self.greeting.timeout, || {
+            doubted.extend(source.take());
+            let nodes = self.write(|map| {
+                for seed in &self.seeds {
+                    self.at(map, seed.clone());
+                }
+                map.nodes.clone()
+            });
+            survey(nodes, doubted.clone(), DOUBT.min(self.greeting.timeout / 4))
         });
-        let asked = nodes.iter().map(|(address, node)| ask(address, node));
-        let mut asked: FuturesUnordered<_> = asked.collect();
-        let mut worst: Option<Failure> = None;
-        while let Some(answer) = asked.next().await {
-            match answer {
-                Ok(ranges) => {
-                    self.stale.store(false, Ordering::Release);
-                    self.write(|map| self.take(map, ranges));
-                    *last = Some(Instant::now());
-                    return Ok(());
-                }
-                Err(failure) => {
-                    if worst.is_none() || failure.next == Next::GiveUp {
-                        worst = Some(failure);
-                    }
-                }
-            }
+        let View { from, ranges } = view.await.unwrap_or_else(|| Err(error::unreached()))?;
+        self.stale.store(false, Ordering::Release);
+        self.write(|map| self.take(map, ranges));
+        if doubted.contains(&from) {
+            // All are alike.
+            doubted.clear();
         }
-        Err(worst.unwrap_or_else(error::unexpected))
+        (*last, *source) = (Some(Instant::now()), Some(from));
+        Ok(())
     }
 
     fn take(&self, map: &mut Map, ranges: Vec<Range>) {
@@ -197,6 +222,44 @@ struct Range {
     first: usize,
     last: usize,
     address: Address,
+}
+
+/// Asks all nodes at once, and believes the first that answers and is not in doubt. One that
+/// is has to do if no other answers.
+async fn survey(
+    nodes: HashMap<Address, Arc<Node>>,
+    doubted: HashSet<Address>,
+    patience: Duration,
+) -> Result<View, Failure> {
+    let asked = nodes.iter().map(async |(address, node)| (address, ask(address, node).await));
+    let mut asked: FuturesUnordered<_> = asked.collect();
+    let mut in_doubt: Option<(View, Instant)> = None;
+    let mut worst: Option<Failure> = None;
+    loop {
+        let answer = match &in_doubt {
+            Some((_, until)) => timeout_at(*until, asked.next()).await.unwrap_or(None),
+            None => asked.next().await,
+        };
+        match answer {
+            Some((from, Ok(ranges))) => {
+                let view = View { from: from.clone(), ranges };
+                if !doubted.contains(from) {
+                    return Ok(view);
+                }
+                in_doubt.get_or_insert((view, Instant::now() + patience));
+            }
+            Some((_, Err(failure))) => {
+                if worst.is_none() || failure.next == Next::GiveUp {
+                    worst = Some(failure);
+                }
+            }
+            None => break,
+        }
+    }
+    match in_doubt {
+        Some((view, _)) => Ok(view),
+        None => Err(worst.unwrap_or_else(error::unexpected)),
+    }
 }
 
 /// Asks one node who has which slot.

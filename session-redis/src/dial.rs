@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo};
+use redis::{
+    AsyncConnectionConfig, Client, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
+};
 use session_core::{ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -38,7 +40,7 @@ pub(crate) enum Target {
     #[cfg(feature = "sentinel")]
     Sentinel(Arc<Sentinels>),
     /// The one that an application's own client leads to.
-    Client(redis::Client),
+    Client(Client),
 }
 
 /// After so long without a word the system asks whether the other end is still there, so
@@ -53,8 +55,8 @@ const UNACKED_FOR: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub(crate) struct Greeting {
     login: RedisConnectionInfo,
-    /// For how long callers may wait in vain until a connection is left.
-    patience: Duration,
+    /// For how long one call may take, and so making a connection.
+    pub(crate) timeout: Duration,
     #[cfg(feature = "tls-rustls")]
     tls: Option<Tls>,
 }
@@ -67,7 +69,7 @@ impl Greeting {
         let login = login(user, password, location.resp3).set_db(location.database);
         Ok(Self {
             login,
-            patience: config.timeout / 4,
+            timeout: config.timeout,
             #[cfg(feature = "tls-rustls")]
             tls: Tls::for_location(location, config)?,
         })
@@ -127,7 +129,34 @@ impl Greeting {
             let _ends = ends;
             driver.await;
         });
-        Ok(Live::new(connection, wire, gone, self.patience))
+        Ok(Live::new(connection, wire, gone, self.patience()))
+    }
+
+    /// Has an application's own client connect and log in.
+    ///
+    /// Only in RESP3 the driver tells of the end of a connection that it made. It lets go of
+    /// whom it tells when there is nothing more to tell.
+    async fn connect_by(&self, client: &Client) -> Result<Live, Failure> {
+        let info = client.get_connection_info();
+        let login = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info.clone().set_redis_settings(login);
+        let gone = Arc::new(AtomicBool::new(false));
+        let ends = Ends(Arc::clone(&gone));
+        let config = settings().set_push_sender(move |push: PushInfo| {
+            if push.kind == PushKind::Disconnection {
+                ends.0.store(true, Ordering::Release);
+            }
+            Ok::<_, SendError>(())
+        });
+        let client = Client::open(info).map_err(|err| error::at_greeting(&err, None))?;
+        let made = client.get_multiplexed_async_connection_with_config(&config).await;
+        let connection = made.map_err(|err| error::at_greeting(&err, None))?;
+        Ok(Live::new(connection, Wire::Other, gone, self.patience()))
+    }
+
+    /// Returns for how long callers may wait in vain until a connection is left.
+    fn patience(&self) -> Duration {
+        self.timeout / 4
     }
 }
 
@@ -141,17 +170,18 @@ impl Dialer {
         }
     }
 
+    /// Returns how long making a connection may take.
+    pub(crate) const fn limit(&self) -> Duration {
+        self.greeting.timeout
+    }
+
     /// Makes a connection.
     pub(crate) async fn dial(&self) -> Result<Live, Failure> {
         match &self.target {
             Target::Address(address) => self.greeting.connect(address).await,
             #[cfg(feature = "sentinel")]
             Target::Sentinel(sentinels) => sentinels.primary(&self.greeting).await,
-            Target::Client(client) => {
-                let made = client.get_multiplexed_async_connection_with_config(&settings()).await;
-                let connection = made.map_err(|err| error::at_greeting(&err, None))?;
-                Ok(Live::new(connection, Wire::Other, Arc::default(), self.greeting.patience))
-            }
+            Target::Client(client) => self.greeting.connect_by(client).await,
         }
     }
 }

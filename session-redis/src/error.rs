@@ -133,6 +133,20 @@ const fn lost(unheard: Option<Wire>) -> &'static str {
     }
 }
 
+/// A connection ended before anything was sent on it.
+pub(crate) fn ended(unheard: Option<Wire>) -> Failure {
+    Failure::new(ErrorKind::Unavailable, Next::Again, lost(unheard))
+}
+
+/// No connection was made in time.
+pub(crate) fn unreached() -> Failure {
+    Failure::new(
+        ErrorKind::Unavailable,
+        Next::Again,
+        "no connection to the server could be made in time; check host and port, the network, and TLS",
+    )
+}
+
 /// Nobody answered in time.
 pub(crate) fn late(unheard: Option<Wire>) -> Failure {
     let message = match unheard {

@@ -72,7 +72,8 @@ impl RedisHandler {
 
     /// Uses the client that an application has already, with its login, its
     /// certificates and its settings of sockets, such as keepalive. What `config` says
-    /// about the server must be left out.
+    /// about the server must be left out. The connections are the handler's own and speak
+    /// RESP3, in which the driver tells when one ends.
     ///
     /// # Errors
     ///

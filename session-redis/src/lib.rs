@@ -26,6 +26,7 @@ mod sentinel;
 mod store;
 #[cfg(feature = "tls-rustls")]
 mod tls;
+mod work;
 mod write;
 
 pub use self::config::RedisConfig;

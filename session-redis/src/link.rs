@@ -12,7 +12,8 @@ use redis::{Cmd, RedisError, Value};
 use tokio::time::Instant;
 
 use crate::dial::Dialer;
-use crate::error::Failure;
+use crate::error::{self, Failure};
+use crate::work::Work;
 
 /// After a failed attempt to connect, nobody tries for this long, so that a
 /// crowd of callers does not become a crowd of connections.
@@ -21,10 +22,17 @@ const REST: Duration = Duration::from_millis(20);
 /// A place for one connection to one server.
 pub(crate) struct Link {
     live: RwLock<Option<Live>>,
-    /// Held while connecting, so that one caller does it for all. Remembers
-    /// what the last attempt failed of.
-    turn: tokio::sync::Mutex<Option<(Instant, Failure)>>,
+    /// Held while waiting for a connection, which is made once for all.
+    turn: tokio::sync::Mutex<Turn>,
 }
+
+struct Turn {
+    dialing: Work<Dialed>,
+    /// What the last attempt failed of, and when.
+    failed: Option<(Instant, Failure)>,
+}
+
+type Dialed = Result<Live, (Instant, Failure)>;
 
 /// A connection, and whether it has ended.
 #[derive(Clone)]
@@ -115,6 +123,10 @@ impl Live {
         self.gone.store(true, Ordering::Release);
     }
 
+    fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     /// Returns the mark of an end. Who sets it ends the connection for calls to come.
     #[cfg(feature = "sentinel")]
     pub(crate) const fn gone(&self) -> &Arc<AtomicBool> {
@@ -159,8 +171,9 @@ impl Silence {
 }
 
 impl Link {
-    pub(crate) const fn new() -> Self {
-        Self { live: RwLock::new(None), turn: tokio::sync::Mutex::const_new(None) }
+    pub(crate) fn new() -> Self {
+        let turn = Turn { dialing: Work::new(), failed: None };
+        Self { live: RwLock::new(None), turn: tokio::sync::Mutex::new(turn) }
     }
 
     /// Returns the connection, or makes one.
@@ -171,29 +184,43 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let mut last = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        if let Some((at, failure)) = &*last
+        let Turn { dialing, failed } = &mut *turn;
+        match dialing.ended() {
+            Some(Ok(live)) if !live.is_gone() => {
+                *failed = None;
+                self.put(Some(live.clone()));
+                return Ok(live);
+            }
+            Some(Err(failure)) => *failed = Some(failure),
+            _ => {}
+        }
+        if let Some((at, failure)) = failed
             && at.elapsed() < REST
         {
             return Err(failure.clone());
         }
         // The one that was left need not be kept open until there is another.
         self.close();
-        // In a box, as this is rare: each call's future would be as large as connecting needs.
-        match Box::pin(dialer.dial()).await {
-            Ok(live) => {
-                *last = None;
+        let dialed = dialing.done(dialer.limit(), || {
+            let dialer = dialer.clone();
+            async move { dialer.dial().await.map_err(|failure| (Instant::now(), failure)) }
+        });
+        let failure = match dialed.await {
+            Some(Ok(live)) if !live.is_gone() => {
+                *failed = None;
                 self.put(Some(live.clone()));
-                Ok(live)
+                return Ok(live);
             }
-            Err(failure) => {
-                *last = Some((Instant::now(), failure.clone()));
-                Err(failure)
-            }
-        }
+            Some(Ok(live)) => error::ended(live.unheard()),
+            Some(Err((_, failure))) => failure,
+            None => error::unreached(),
+        };
+        *failed = Some((Instant::now(), failure.clone()));
+        Err(failure)
     }
 
     /// Lets go of the connection, whichever it is.
@@ -203,7 +230,7 @@ impl Link {
 
     fn current(&self) -> Option<Live> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|live| !live.gone.load(Ordering::Acquire)).cloned()
+        live.as_ref().filter(|live| !live.is_gone()).cloned()
     }
 
     fn put(&self, live: Option<Live>) {

@@ -56,7 +56,8 @@ impl Store {
         mut each: impl FnMut(SessionKey, &Record),
     ) -> Result<Option<Position>> {
         let op = Operation::List;
-        let slots = self.client.slots().await.map_err(|failure| failure.into_error(op))?;
+        let call = self.client.begin(op);
+        let slots = call.slots().await.map_err(failed(call))?;
         let pattern = self.keys.pattern();
         let mut room = limit.max(1);
         let mut widest = STEP.1;

@@ -147,7 +147,8 @@ return 1
 /// Extends a lifetime, but not that of a pointer.
 ///
 /// Keys: the session. Arguments: the lifetime in milliseconds, the caller's
-/// time, and if the owner's entry was renewed its score and for how long it stays.
+/// time, and if an owner's entry was renewed its score, for how long it stays, and
+/// the owner. If the session is another's by now, that counts for nothing.
 ///
 /// A touch that was long on its way comes with an old time, by which what
 /// remains would seem to be less than before: the time that the record tells is
@@ -173,10 +174,11 @@ new = math.max(new, left)
 local entry = string.sub(head, 33, 40)
 if entry ~= '\0\0\0\0\0\0\0\0' then
     covered = math.max(covered - elapsed, 0)
-    if ARGV[3] ~= '' then
+    local owner = redis.call('GETRANGE', KEYS[1], 72, 71 + string.byte(head, 6))
+    if ARGV[3] ~= '' and owner == ARGV[5] then
         entry, covered = ARGV[3], tonumber(ARGV[4])
     elseif new > covered then
-        return {redis.call('GETRANGE', KEYS[1], 72, 71 + string.byte(head, 6))}
+        return {owner}
     end
 end
 local times = struct.pack('<I8I8I8I8', covered, now, new, absolute)

@@ -154,7 +154,7 @@ impl Store {
         let call = self.client.begin(op);
         let mut cmd = redis::cmd("INFO");
         cmd.arg("memory");
-        let slots = self.client.slots().await.map_err(|failure| failure.into_error(op))?;
+        let slots = call.slots().await.map_err(failed(call))?;
         let mut warnings = Vec::new();
         for slot in slots {
             let text = match call.ask(Place::Slot(slot), &cmd, Repeat::Harmless).await {

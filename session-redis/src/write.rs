@@ -210,14 +210,17 @@ impl Store {
         let call = self.client.begin(Operation::Touch);
         let name = self.keys.session(key);
         let (idle, now) = (millis(idle), self.clock.now().as_millis());
-        let mut entry: Option<(u64, u64)> = None;
+        let mut entry: Option<(Entry, u64)> = None;
         loop {
-            let score = entry.map(|(score, _)| score.to_le_bytes());
+            let (score, covered, owner) = match &entry {
+                Some((entry, covered)) => {
+                    (&entry.score.to_le_bytes()[..], *covered, &entry.owner[..])
+                }
+                None => (&b""[..], 0, &b""[..]),
+            };
             let answer = call
                 .run(Place::Key(&name), &self.scripts.touch, Repeat::Harmless, |cmd| {
-                    cmd.arg(1).arg(&name).arg(idle).arg(now);
-                    cmd.arg(score.as_ref().map_or(&b""[..], |score| score));
-                    cmd.arg(entry.map_or(0, |(_, covered)| covered));
+                    cmd.arg(1).arg(&name).arg(idle).arg(now).arg(score).arg(covered).arg(owner);
                 })
                 .await
                 .map_err(failed(call))?;
@@ -230,11 +233,12 @@ impl Store {
                 }
                 Value::Int(reply) => return Err(refusal(call.op, reply)),
                 Value::Array(reply) => {
-                    let [Value::BulkString(owner)] = &reply[..] else {
+                    let Ok([Value::BulkString(owner)]) = <[Value; 1]>::try_from(reply) else {
                         return Err(error::unexpected().into_error(call.op));
                     };
                     let covered = cover(idle, 0);
-                    entry = Some((self.enter_index(call, owner, key, covered).await?, covered));
+                    let score = self.enter_index(call, &owner, key, covered).await?;
+                    entry = Some((Entry { owner, score }, covered));
                 }
                 _ => return Err(error::unexpected().into_error(call.op)),
             }

@@ -245,6 +245,43 @@ async fn a_half_open_connection_is_left_when_the_deadline_of_the_policy_comes_fi
     assert_eq!(session.get::<i64>("n").unwrap(), Some(7));
 }
 
+/// None of its callers waits until it is made, and each goes on where the one before has left.
+#[tokio::test]
+async fn a_connection_whose_caller_gave_up_is_made_for_the_next() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let handler = handler(&with(&proxy.url(&redis.url()), "protocol=resp3"));
+    let hit = proxy.next_with(Direction::Request, b"HELLO", Fault::Stall);
+    let first = tokio::spawn({
+        let handler = handler.clone();
+        async move { handler.read(&fresh_key()).await.map(drop) }
+    });
+    hit.wait().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    for _ in 0..3 {
+        let late = tokio::time::timeout(Duration::ZERO, handler.read(&fresh_key())).await;
+        assert!(late.is_err(), "nobody was to be answered");
+    }
+    proxy.heal();
+    assert!(handler.read(&fresh_key()).await.unwrap().is_none());
+    assert_eq!(proxy.accepted(), 1, "a caller began anew");
+}
+
+/// What hangs is given up when a call would be, and then somebody tries again.
+#[tokio::test]
+async fn a_connection_that_is_never_made_is_begun_anew() {
+    let redis = Redis::redis().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let config = RedisConfig::new(with(&proxy.url(&redis.url()), "protocol=resp3"));
+    let handler = RedisHandler::new(config.with_timeout(TIMEOUT)).unwrap();
+    let hit = proxy.next_with(Direction::Request, b"HELLO", Fault::Swallow);
+    let err = not_done(write(&handler, &fresh_key(), "late", &creating()).await);
+    assert_eq!(err.kind(), ErrorKind::Unavailable, "{err}");
+    hit.wait().await;
+    assert!(untroubled("read", async || handler.read(&fresh_key()).await).await.is_none());
+}
+
 /// None of them waits for long, but all of them together do, and nobody is answered.
 #[tokio::test]
 async fn a_half_open_connection_is_left_by_callers_of_little_patience() {

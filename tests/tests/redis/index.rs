@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use session_core::{Owner, PageRequest, SessionHandler, WriteMode, WriteOptions};
-use session_redis::RedisHandler;
+use session_redis::{RedisConfig, RedisHandler};
+use session_tests::proxy::{Direction, Fault, Proxy};
 use session_tests::servers::{Redis, RedisCluster};
 
 use crate::support::*;
@@ -112,6 +113,37 @@ async fn an_entry_outlives_its_session_through_all_touches() {
         assert!(key_left > left, "the owner's key goes before the session");
     }
     assert_eq!(owned(&handler).await, 1);
+}
+
+/// Between the two steps of a touch the session becomes another's.
+#[tokio::test]
+async fn a_touch_leaves_the_entry_of_a_new_owner_alone() {
+    let redis = Redis::valkey().start().await.unwrap();
+    let proxy = Proxy::start(redis.address()).await.unwrap();
+    let clean = handler(&redis.url());
+    let config = RedisConfig::new(proxy.url(&redis.url())).with_timeout(PATIENCE);
+    let touching = RedisHandler::new(config).unwrap();
+    let owners = async || redis.query::<Vec<String>>(&["KEYS", "session:owner:*"]).await.unwrap();
+    for times in [3, 30] {
+        let key = fresh_key();
+        write(&clean, &key, "bound", &creating().with_owner(ann())).await.unwrap();
+        let anns = owners().await;
+        let renews = proxy.next_with(Direction::Request, b"session:owner:", Fault::Stall);
+        let touched = tokio::spawn({
+            let touching = touching.clone();
+            async move { touching.touch(&key, times * LONG).await }
+        });
+        renews.wait().await;
+        let bob = WriteOptions::new(WriteMode::Replace, 10 * LONG);
+        let bob = bob.with_owner(Owner::new("bob").unwrap());
+        write(&clean, &key, "another's", &bob).await.unwrap();
+        proxy.heal();
+        assert!(touched.await.unwrap().unwrap());
+        // The record names bob's entry, so that it goes with the record.
+        assert_eq!(owners().await.len(), 2);
+        assert!(clean.destroy(&key, None).await.unwrap());
+        assert_eq!(owners().await, anns);
+    }
 }
 
 /// An owner's sessions are on all nodes of a cluster.

@@ -8,6 +8,7 @@ mod cancellation;
 mod cluster;
 mod conformance;
 mod costs;
+mod false_nodes;
 mod faults;
 mod index;
 mod outages;

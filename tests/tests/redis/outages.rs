@@ -38,6 +38,28 @@ async fn after_a_restart_the_first_call_goes_through() {
     }
 }
 
+/// The same over connections that an application's own client makes.
+#[tokio::test]
+async fn after_a_restart_the_first_call_through_an_own_client_goes_through() {
+    for builder in [Redis::redis(), Redis::valkey()] {
+        let redis = builder.durable().start().await.unwrap();
+        let client = session_redis::redis::Client::open(redis.url()).unwrap();
+        let config = RedisConfig::default().with_timeout(PATIENCE);
+        let handler = RedisHandler::from_client(client, config).unwrap();
+        let key = create(&handler, "0").await;
+        for round in 0..3 {
+            let version = handler.read(&key).await.unwrap().unwrap().version;
+            redis.process().kill();
+            redis.restart().await.unwrap();
+            match round {
+                0 => drop(write(&handler, &key, "1", &replacing()).await.unwrap()),
+                1 => drop(handler.locker().unwrap().try_lock(&key, LONG).await.unwrap().unwrap()),
+                _ => assert!(handler.destroy(&key, Some(&version)).await.unwrap()),
+            }
+        }
+    }
+}
+
 /// The server is killed and started again while sessions are counted up. What was
 /// acknowledged is there, what was refused is not, and what is open is either.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
