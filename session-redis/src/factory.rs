@@ -105,7 +105,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let registry = Registry::new().with(RedisFactory::new());
-        let uri = format!("redis://:secret@127.0.0.1:{port}?session.timeout=0.2");
+        let uri = format!("redis://:secret@127.0.0.1:{port}?session.timeout=2");
         let err = registry.connect(&uri).await.unwrap_err();
         assert_eq!(err.kind(), ErrorKind::Unavailable);
         assert!(!err.is_indeterminate());

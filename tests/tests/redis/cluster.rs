@@ -91,8 +91,7 @@ async fn a_redirection_that_names_no_host_leads_to_the_one_that_was_asked() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_is_left_for_its_replica() {
     let cluster = RedisCluster::redis().start().await.unwrap();
-    let config = RedisConfig::new(cluster.url()).with_replica_acks(1, Duration::from_secs(1));
-    let handler = RedisHandler::new(config).unwrap();
+    let handler = RedisHandler::new(confirmed(RedisConfig::new(cluster.url()))).unwrap();
     let mut keys = Vec::new();
     for _ in 0..30 {
         keys.push(create(&handler, "session").await);

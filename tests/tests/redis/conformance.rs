@@ -20,4 +20,4 @@ on!(valkey_by_resp3, Valkey, "protocol=resp3");
 on!(cluster, RedisCluster, "");
 on!(cluster_in_one_slot, RedisCluster, "session.prefix={kit}");
 on!(sentinel, RedisSentinel, "");
-on!(sentinel_with_acks, RedisSentinel, "session.min_replica_acks=1");
+on!(sentinel_with_acks, RedisSentinel, "session.min_replica_acks=1&session.replica_timeout=10");

@@ -214,8 +214,8 @@ async fn a_write_that_was_overwritten_before_it_was_found_out_stays_open() {
 async fn a_half_open_connection_is_left() {
     let redis = Redis::redis().start().await.unwrap();
     let proxy = Proxy::start(redis.address()).await.unwrap();
-    let config = RedisConfig::new(proxy.url(&redis.url())).with_timeout(TIMEOUT);
-    let handler = RedisHandler::new(config).unwrap();
+    let config = RedisConfig::new(proxy.url(&redis.url()));
+    let handler = RedisHandler::new(config.with_timeout(Duration::from_secs(2))).unwrap();
     let key = create(&handler, "session").await;
     proxy.set_on(0, Direction::Request, Fault::Swallow);
     let err = handler.read(&key).await.unwrap_err();

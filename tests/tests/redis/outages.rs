@@ -43,7 +43,7 @@ async fn after_a_restart_the_first_call_goes_through() {
 async fn after_a_restart_the_first_call_through_an_own_client_goes_through() {
     for builder in [Redis::redis(), Redis::valkey()] {
         let redis = builder.durable().start().await.unwrap();
-        let client = session_redis::redis::Client::open(redis.url()).unwrap();
+        let client = redis::Client::open(redis.url()).unwrap();
         let config = RedisConfig::default().with_timeout(PATIENCE);
         let handler = RedisHandler::from_client(client, config).unwrap();
         let key = create(&handler, "0").await;
