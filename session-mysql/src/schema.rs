@@ -236,20 +236,13 @@ impl Store {
         order: &str,
         table: &Table,
     ) -> Result<Vec<MySqlRow>> {
-        let database = table.database.as_deref();
-        let exact = "table_schema = IFNULL(?, DATABASE()) AND table_name = ?";
-        let sql = format!("{select} FROM information_schema.{from} WHERE {exact} {order}");
-        let rows = self.ask(&sql, &[name(database), name(Some(&table.name))]).await?;
-        if !rows.is_empty() {
-            return Ok(rows);
-        }
-        // Servers that do not tell cases apart may keep another than we were given.
-        let folded = "@@lower_case_table_names <> 0 \
-             AND LOWER(table_schema) = IFNULL(?, LOWER(DATABASE())) AND LOWER(table_name) = ?";
-        let sql = format!("{select} FROM information_schema.{from} WHERE {folded} {order}");
-        let database = database.map(str::to_ascii_lowercase);
-        let table = table.name.to_ascii_lowercase();
-        self.ask(&sql, &[name(database.as_deref()), name(Some(&table))]).await
+        let sql = format!(
+            "{select} FROM information_schema.{from} \
+             WHERE table_schema = IFNULL(?, DATABASE()) AND table_name = ? {order}"
+        );
+        let database = table.database.as_ref();
+        let database = database.map_or(Param::Null, |name| Param::Bytes(name.as_bytes()));
+        self.ask(&sql, &[database, Param::Bytes(table.name.as_bytes())]).await
     }
 
     async fn ask(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<MySqlRow>> {
@@ -258,10 +251,6 @@ impl Store {
             self.client.call(OP, Repeat::Harmless, &sql, params).await?;
         Ok(answer.rows)
     }
-}
-
-fn name(name: Option<&str>) -> Param<'_> {
-    name.map_or(Param::Null, |name| Param::Bytes(name.as_bytes()))
 }
 
 fn text(row: &MySqlRow, index: usize) -> Result<String> {

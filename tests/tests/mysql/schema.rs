@@ -22,6 +22,7 @@ on_both! {
     who_may_not_make_a_missing_table_is_told_so
     a_database_must_be_named
     a_table_may_be_in_another_database
+    a_table_in_upper_case_is_found_where_names_have_no_case
 }
 
 /// Opens a handler on a table that somebody has changed, and returns what it says.
@@ -202,17 +203,12 @@ async fn a_table_may_be_in_another_database(kind: Kind) {
 }
 
 /// There the server keeps names in lower case, whatever it is given.
-async fn a_table_in_upper_case_is_found_where_names_have_no_case() {
-    let server = Kind::MariaDb.own().option("--lower-case-table-names=1").start();
+async fn a_table_in_upper_case_is_found_where_names_have_no_case(kind: Kind) {
+    let server = kind.own().option("--lower-case-table-names=1").start();
     let server = server.await.expect("a server");
     for table in ["WebSessions", "Tests.Logins"] {
         works(&open(config_of(server.url()).with_table(table)).await).await;
         let again = config_of(server.url()).with_table(table).with_schema(Schema::Check);
         works(&open(again).await).await;
     }
-}
-
-#[test]
-fn mariadb_finds_a_table_in_upper_case_where_names_have_no_case() {
-    session_core::testkit::run(a_table_in_upper_case_is_found_where_names_have_no_case());
 }

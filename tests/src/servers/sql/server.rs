@@ -12,6 +12,8 @@ use super::template;
 use crate::servers::programs::Program;
 use crate::servers::{Authority, Certificate, PASSWORD, Process, Result, port};
 
+/// MySQL wants to hear this when it makes its data folder, and ever after.
+const LOWER_CASE: &str = "--lower-case-table-names=1";
 /// How often another port is tried when somebody else has taken the first.
 const TRIES: usize = 5;
 
@@ -99,7 +101,13 @@ impl SqlBuilder {
         let folder = directory.path();
         let [port] = port::free()?;
         let data = folder.join("data");
-        template::copy(self.program, &program, &data)?;
+        let is_lasting = |option: &&OsString| *option == LOWER_CASE;
+        match self.options.iter().find(is_lasting) {
+            Some(option) if self.program == Program::MySql => {
+                template::make_with(option, &program, &data)?;
+            }
+            _ => template::copy(self.program, &program, &data)?,
+        }
         // Runs at every start.
         let mut users = String::from("CREATE DATABASE IF NOT EXISTS tests;\n");
         for (name, host) in [("tests", "%"), ("harness", "localhost")] {

@@ -1,6 +1,6 @@
 //! Data folders of databases that were never used, made once.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
@@ -23,6 +23,13 @@ pub(super) fn copy(program: Program, installed: &Installed, to: &Path) -> Result
     let template = make(program, installed)
         .map_err(|err| format!("{program:?} cannot make a data folder: {err}"))?;
     Ok(copy_folder(&template, to)?)
+}
+
+/// Makes a new data folder of MySQL, with an option that holds as long as it does.
+pub(super) fn make_with(option: &OsStr, installed: &Installed, to: &Path) -> Result<()> {
+    let mut words = words(Program::MySql, installed, to);
+    words.extend([option.to_owned(), "--initialize-insecure".into()]);
+    run(&words, &[])
 }
 
 /// Returns the words that run a server of a package that is not installed.
