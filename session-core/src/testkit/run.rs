@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::SessionHandler;
 
 /// After this long a case is taken for stuck.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_secs(300);
 
 /// One case of the kit.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ where
 ///
 /// # Panics
 ///
-/// If the test does, or is not done after two minutes.
+/// If the test does, or is not done after five minutes.
 pub fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -106,5 +106,5 @@ pub fn run(test: impl Future<Output = ()>) {
     let outcome = runtime.block_on(async { tokio::time::timeout(STUCK, test).await });
     // A call that hangs on a thread of the runtime must not hang the test too.
     runtime.shutdown_background();
-    outcome.expect("the handler is stuck: a call did not return within two minutes");
+    outcome.expect("the handler is stuck: a call did not return within five minutes");
 }

@@ -1,7 +1,7 @@
 //! A server as a child process.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -106,6 +106,10 @@ impl Process {
     /// answers nothing.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
+        // The system stops one thread after the other.
+        while self.id().is_some_and(is_at_work) {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Lets it go on after [`stop`](Self::stop).
@@ -134,7 +138,7 @@ impl Process {
     /// Returns what it has written to its log so far.
     #[must_use]
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     const fn has_clock(&self) -> bool {
@@ -194,4 +198,16 @@ fn spawn(command: Command) -> io::Result<Child> {
     let (answer, child) = channel();
     ORDERS.send((command, answer)).expect("the thread never ends");
     child.recv().expect("the thread never ends")
+}
+
+/// Returns whether any thread of a process still runs or sleeps, and is neither stopped
+/// nor gone.
+fn is_at_work(id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        // Its state follows its name, which is in parentheses and may hold any.
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.is_some_and(|state| !"TtZX".contains(state))
+    })
 }
