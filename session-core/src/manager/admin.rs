@@ -98,9 +98,9 @@ impl SessionManager {
         let index = self.0.index()?;
         let except = except.map(SessionKey::of);
         let revoke = index.revoke(owner, except.as_ref());
-        let count = self.0.call(Operation::Index, revoke, |_| 0).await?;
-        self.0.revoked(owner, count).await;
-        Ok(count)
+        let revoked = self.0.call(Operation::Index, revoke, |_| 0).await;
+        self.0.revoked(owner, &revoked).await;
+        revoked
     }
 
     /// Ends one session, as found in a list, wherever its id has moved.
@@ -169,9 +169,12 @@ impl Core {
     }
 
     /// After an owner's sessions were ended by the store itself, looks which of
-    /// those that somebody watches are over.
-    pub(super) async fn revoked(self: &Arc<Self>, owner: &Owner, count: u64) {
-        self.observe(&Event::Revoked(count));
+    /// those that somebody watches are over. Also after an error: it may have come
+    /// when some had ended.
+    pub(super) async fn revoked(self: &Arc<Self>, owner: &Owner, count: &Result<u64>) {
+        if let Ok(count) = count {
+            self.observe(&Event::Revoked(*count));
+        }
         if let Some(stale) = &self.stale {
             stale.clear();
         }

@@ -49,10 +49,13 @@ impl Core {
         if limit.excess != Excess::Evict {
             return;
         }
-        match self.call(Operation::Index, index.cap(owner, limit.sessions, key), |_| 0).await {
-            Ok(0) => {}
-            Ok(count) => self.revoked(owner, count).await,
-            Err(err) => self.unseen(&err),
+        let cap = index.cap(owner, limit.sessions, key);
+        let evicted = self.call(Operation::Index, cap, |_| 0).await;
+        if !matches!(evicted, Ok(0)) {
+            self.revoked(owner, &evicted).await;
+        }
+        if let Err(err) = &evicted {
+            self.unseen(err);
         }
     }
 }

@@ -223,6 +223,18 @@ async fn a_session_revoked_while_it_was_loaded_or_saved_is_not_shown_while_the_s
 }
 
 #[tokio::test]
+async fn a_session_whose_revocation_is_in_doubt_is_not_shown_while_the_store_is_down() {
+    let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
+    let id = rig.stored(|s| s.bind("tom")).await;
+    drop(rig.load(&id).await);
+    rig.chaos.lose_reply(Operation::Index);
+    let tom = Owner::new("tom").unwrap();
+    assert!(rig.sessions.revoke(&tom, None).await.unwrap_err().is_indeterminate());
+    down(&rig);
+    assert_eq!(kind(rig.sessions.load(&id).await), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn a_logout_is_not_forgotten_when_others_are_revoked() {
     let rig = Rig::with(|p| p.outage = Outage::Stale(SECOND * 60));
     let id = rig.stored(|s| s.set("n", 1)).await;
