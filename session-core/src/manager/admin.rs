@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::load::MAX_HOPS;
 use super::{Core, SessionManager};
 use crate::frame::Frame;
 use crate::session::state::Doomed;
@@ -201,7 +202,8 @@ impl Core {
 
     /// Tells those who watch a session if it is over, wherever its id has moved.
     async fn look(&self, mut key: SessionKey) -> Result<()> {
-        while let Some(stored) = self.read(&key).await? {
+        for _ in 0..MAX_HOPS {
+            let Some(stored) = self.read(&key).await? else { break };
             match self.parse(&stored.payload, &key) {
                 Ok(Frame::Pointer(pointer)) => key = pointer.target,
                 Ok(Frame::Session(_)) | Err(_) => return Ok(()),

@@ -16,8 +16,8 @@ use crate::{
 /// How many ids of one request are looked at.
 const MAX_CANDIDATES: usize = 4;
 /// How many pointers are followed. More than one only happens when a session
-/// got several new ids within a minute.
-const MAX_HOPS: usize = 8;
+/// got several new ids within a minute, or when somebody has forged a circle.
+pub(super) const MAX_HOPS: usize = 8;
 
 /// What a request wants of its session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::Core;
 use super::load::Found;
+use super::load::MAX_HOPS;
 use crate::sync::{Mutex, MutexGuard};
 use crate::{Owner, SessionId, SessionKey};
 
@@ -100,7 +101,7 @@ impl Core {
         id: &SessionId,
         mut key: SessionKey,
     ) -> Option<watch::Receiver<bool>> {
-        loop {
+        for _ in 0..MAX_HOPS {
             // First watched, then looked at: in between nothing is missed.
             let end = self.watchers.watch(key);
             match self.find(id, &key).await {
@@ -117,5 +118,34 @@ impl Core {
                 }
             }
         }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::frame::{self, Pointer};
+    use crate::{
+        MemoryHandler, SessionHandler, SessionManager, Timestamp, WriteMode, WriteOptions,
+    };
+
+    #[tokio::test]
+    async fn a_forged_circle_of_pointers_is_not_followed_for_ever() {
+        let handler = MemoryHandler::new();
+        let sessions = SessionManager::new(handler.clone());
+        let id = SessionId::generate(&crate::OsRandom).unwrap();
+        let (one, two) = (SessionKey::of(&id), SessionKey::from_bytes([2; 32]));
+        for (key, target) in [(one, two), (two, one)] {
+            let pointer = Pointer { target, readable_until: Timestamp::from_millis(u64::MAX) };
+            let payload = frame::pointer(&key, Timestamp::default(), &pointer);
+            let options = WriteOptions::new(WriteMode::Create, Duration::from_secs(60));
+            handler.write(&key, payload, &options.as_pointer()).await.unwrap();
+        }
+        assert!(sessions.0.watch(&id, one).await.is_none());
+        sessions.0.look_at(vec![one]).await;
+        assert!(sessions.load(&id).await.unwrap().all().unwrap().is_empty());
     }
 }
