@@ -82,7 +82,7 @@ fn without_flushes_a_power_cut_leaves_whole_records_or_damage_that_is_seen() {
 
 /// The same again, until a thousand disks were looked at.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "long: a thousand disks that lose their power"]
 fn a_thousand_disks_that_lost_power_hold_what_they_should() {
     let mut disks = 0;
     while disks < 1_000 {
